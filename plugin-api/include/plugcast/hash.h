@@ -1,0 +1,1 @@
+#define PC_HEADER_HASH "0"
