@@ -14,6 +14,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod bits;
+pub mod codec;
 pub mod container;
 
 #[cfg(test)]

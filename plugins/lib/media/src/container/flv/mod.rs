@@ -4,3 +4,5 @@
 //! byte for byte. So RTMP, HTTP-FLV and FLV files share all that is here.
 
 pub mod amf0;
+pub mod metadata;
+pub mod tag;
