@@ -5,4 +5,5 @@
 
 pub mod amf0;
 pub mod metadata;
+pub mod metadata;
 pub mod tag;
