@@ -5,5 +5,4 @@
 
 pub mod amf0;
 pub mod metadata;
-pub mod metadata;
 pub mod tag;
