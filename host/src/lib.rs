@@ -1,1 +1,3 @@
-//! Skeleton.
+//! The process `plugcast`: loads plugins and owns streams, sockets and threads. It knows no protocol but HTTP.
+
+pub mod plugin;
