@@ -216,7 +216,11 @@ mod tests {
     fn every_tick_of_every_rate_comes_back() {
         for rate in [1000, 8000, 11025, 22050, 44100, 48000, 90000, 192_000] {
             for tick in (-5000..5000).chain((1_i64 << 33) - 50..(1 << 33) + 50) {
-                assert_eq!(ns_to_ticks(ticks_to_ns(tick, rate), rate), tick, "tick {tick} of {rate} Hz");
+                assert_eq!(
+                    ns_to_ticks(ticks_to_ns(tick, rate), rate),
+                    tick,
+                    "tick {tick} of {rate} Hz"
+                );
             }
         }
     }
@@ -224,7 +228,12 @@ mod tests {
     #[test]
     fn the_lead_track_is_video_if_there_is_one() {
         let track = |id, kind| Arc::new(Track::new(id, kind, FourCc::AAC));
-        let mut shape = Shape { number: 0, settled: true, discontinuity: false, tracks: vec![track(1, TrackKind::Audio)] };
+        let mut shape = Shape {
+            number: 0,
+            settled: true,
+            discontinuity: false,
+            tracks: vec![track(1, TrackKind::Audio)],
+        };
         assert_eq!(shape.lead().map(|lead| lead.id), Some(1));
 
         shape.tracks.push(track(2, TrackKind::Video));
