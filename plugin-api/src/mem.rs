@@ -248,7 +248,8 @@ struct Block {
     account: Arc<Account>,
 }
 
-static BLOCK_VTABLE: abi::MemVtable = abi::MemVtable { retain: block_retain, release: block_release };
+static BLOCK_VTABLE: abi::MemVtable =
+    abi::MemVtable { retain: block_retain, release: block_release };
 
 impl Pool {
     /// A pool whose blocks count against `account`.

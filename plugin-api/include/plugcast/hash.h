@@ -1,1 +1,1 @@
-#define PC_HEADER_HASH "0"
+#define PC_HEADER_HASH "2261df3ce1625cde"
