@@ -1,3 +1,4 @@
 //! The process `plugcast`: loads plugins and owns streams, sockets and threads. It knows no protocol but HTTP.
 
+pub mod net;
 pub mod plugin;

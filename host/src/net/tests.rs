@@ -1,0 +1,219 @@
+//! Over loopback: what a session sees of a listener and of a connection, lent and not.
+
+use std::io::{IoSlice, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+use super::{Borrower, CloseReason, Conn, Error, Net, PIPE_BYTES_MAX};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+async fn pair() -> (Arc<Conn>, TcpStream) {
+    let net = Net::new(Handle::current());
+    let listener = net.listen("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr()).unwrap();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    (listener.accept().await.unwrap(), client)
+}
+
+async fn read(conn: &Conn, len: usize) -> Result<Vec<u8>, Error> {
+    let mut buf = vec![0; len];
+    let read = std::future::poll_fn(|cx| conn.poll_read(cx, &mut buf));
+    let n = tokio::time::timeout(DEADLINE, read).await.expect("bytes to read")?;
+    buf.truncate(n);
+    Ok(buf)
+}
+
+async fn write(conn: &Conn, bytes: &[u8]) -> Result<usize, Error> {
+    std::future::poll_fn(|cx| conn.poll_write(cx, &[IoSlice::new(bytes)])).await
+}
+
+#[derive(Default)]
+struct Seen {
+    resumed: AtomicUsize,
+    closed: Mutex<Option<CloseReason>>,
+}
+
+impl Borrower for Seen {
+    fn resume_reading(&self) {
+        self.resumed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn close(&self, reason: CloseReason) {
+        *self.closed.lock() = Some(reason);
+    }
+}
+
+#[tokio::test]
+async fn a_dual_stack_listener_shows_ipv4_peers_as_ipv4() {
+    let net = Net::new(Handle::current());
+    let listener = net.listen(":0").unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().port()));
+
+    let client = TcpStream::connect(address).unwrap();
+    let conn = listener.accept().await.unwrap();
+
+    assert_eq!(conn.peer(), client.local_addr().unwrap());
+    assert_eq!(conn.local(), address);
+}
+
+#[tokio::test]
+async fn a_taken_port_names_the_address_and_the_holder() {
+    let net = Net::new(Handle::current());
+    let first = net.listen("127.0.0.1:0").unwrap();
+    let address = first.local_addr();
+
+    let error = net.listen(&address.to_string()).unwrap_err();
+
+    let own_pid = std::process::id();
+    assert!(matches!(&error, Error::Conflict { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&address.to_string()), "{text}");
+    assert!(text.contains(&format!("(pid {own_pid})")), "{text}");
+}
+
+#[tokio::test]
+async fn connections_have_different_numbers_and_count_bytes() {
+    let net = Net::new(Handle::current());
+    let listener = net.listen("127.0.0.1:0").unwrap();
+    let ours = net.connect(&listener.local_addr().to_string(), DEADLINE).wait().await.unwrap();
+    let theirs = listener.accept().await.unwrap();
+
+    write(&ours, b"abc").await.unwrap();
+
+    assert_eq!(read(&theirs, 10).await.unwrap(), b"abc");
+    assert_ne!(ours.id(), theirs.id());
+    assert_eq!((ours.bytes_out(), theirs.bytes_in()), (3, 3));
+}
+
+#[tokio::test]
+async fn closing_a_listener_wakes_who_waits() {
+    let net = Net::new(Handle::current());
+    let listener = Arc::new(net.listen("127.0.0.1:0").unwrap());
+    let waiting = tokio::spawn({
+        let listener = Arc::clone(&listener);
+        async move { listener.accept().await }
+    });
+    tokio::task::yield_now().await;
+
+    listener.close();
+
+    let result = tokio::time::timeout(DEADLINE, waiting).await.expect("the wake-up").unwrap();
+    assert!(matches!(result, Err(Error::State(_))));
+}
+
+#[tokio::test]
+async fn closing_a_connection_wakes_its_reader() {
+    let (conn, mut client) = pair().await;
+    let reading = tokio::spawn({
+        let conn = Arc::clone(&conn);
+        async move { read(&conn, 10).await }
+    });
+    tokio::task::yield_now().await;
+
+    conn.close(CloseReason::Asked);
+
+    assert!(matches!(reading.await.unwrap(), Err(Error::State(_))));
+    assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn shutdown_lets_the_peer_read_to_the_end() {
+    let (conn, mut client) = pair().await;
+
+    write(&conn, b"last").await.unwrap();
+    std::future::poll_fn(|cx| conn.poll_shutdown(cx)).await.unwrap();
+
+    let mut all = Vec::new();
+    client.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"last");
+    client.write_all(b"bye").unwrap();
+    assert_eq!(read(&conn, 10).await.unwrap(), b"bye");
+}
+
+#[tokio::test]
+async fn a_lent_connection_reads_through_the_pipe_and_writes_again_afterwards() {
+    let (conn, mut client) = pair().await;
+    let reading = tokio::spawn({
+        let conn = Arc::clone(&conn);
+        async move { read(&conn, 10).await }
+    });
+    tokio::task::yield_now().await;
+
+    let lent = conn.lend(Arc::new(Seen::default())).unwrap();
+    lent.pipe.push(b"ping");
+    let first = reading.await.unwrap().unwrap();
+    let refused = write(&conn, b"x").await;
+    lent.pipe.push(b"unread");
+    conn.give_back(lent);
+    client.write_all(b"fresh").unwrap();
+
+    assert_eq!(first, b"ping");
+    assert!(matches!(refused, Err(Error::State(_))));
+    assert_eq!(read(&conn, 10).await.unwrap(), b"unread");
+    assert_eq!(read(&conn, 10).await.unwrap(), b"fresh");
+    write(&conn, b"y").await.unwrap();
+    let mut byte = [0; 1];
+    client.read_exact(&mut byte).unwrap();
+    assert_eq!(&byte, b"y");
+}
+
+#[tokio::test]
+async fn nothing_unread_is_lost_over_two_loans() {
+    let (conn, _client) = pair().await;
+
+    let lent = conn.lend(Arc::new(Seen::default())).unwrap();
+    lent.pipe.push(b"one ");
+    conn.give_back(lent);
+    let lent = conn.lend(Arc::new(Seen::default())).unwrap();
+    lent.pipe.push(b"two");
+    conn.give_back(lent);
+
+    assert_eq!(read(&conn, 10).await.unwrap(), b"one two");
+}
+
+#[tokio::test]
+async fn a_full_pipe_tells_the_borrower_once_there_is_room() {
+    let (conn, _client) = pair().await;
+    let seen = Arc::new(Seen::default());
+    let lent = conn.lend(Arc::clone(&seen) as Arc<dyn Borrower>).unwrap();
+
+    lent.pipe.push(&vec![7; PIPE_BYTES_MAX]);
+    assert_eq!(lent.pipe.room(), 0);
+    read(&conn, 100).await.unwrap();
+    read(&conn, 100).await.unwrap();
+
+    assert_eq!(seen.resumed.load(Ordering::Relaxed), 1);
+    assert_eq!(lent.pipe.room(), 200);
+}
+
+#[tokio::test]
+async fn the_end_comes_after_the_bytes() {
+    let (conn, _client) = pair().await;
+    let lent = conn.lend(Arc::new(Seen::default())).unwrap();
+
+    lent.pipe.push(b"last");
+    lent.pipe.finish();
+
+    assert_eq!(read(&conn, 10).await.unwrap(), b"last");
+    assert_eq!(read(&conn, 10).await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn closing_a_lent_connection_tells_the_borrower() {
+    let (conn, mut client) = pair().await;
+    let seen = Arc::new(Seen::default());
+    let lent = conn.lend(Arc::clone(&seen) as Arc<dyn Borrower>).unwrap();
+
+    conn.close(CloseReason::Stopped);
+    conn.give_back(lent);
+
+    assert_eq!(*seen.closed.lock(), Some(CloseReason::Stopped));
+    assert!(matches!(read(&conn, 1).await, Err(Error::State(_))));
+    assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+}
