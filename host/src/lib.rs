@@ -1,4 +1,5 @@
 //! The process `plugcast`: loads plugins and owns streams, sockets and threads. It knows no protocol but HTTP.
 
+pub mod hub;
 pub mod net;
 pub mod plugin;
