@@ -3,3 +3,4 @@
 pub mod hub;
 pub mod net;
 pub mod plugin;
+pub mod task;
