@@ -56,9 +56,15 @@
 // Tests index freely: there a panic is the message.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod acks;
+mod chunk_header;
+pub mod chunk_reader;
+pub mod chunk_writer;
 pub mod error;
 pub mod handshake;
+pub mod message;
 
+pub use chunk_header::{CHUNK_SIZE_DEFAULT, CHUNK_SIZE_MAX, MESSAGE_LENGTH_MAX};
 pub use error::Error;
 
 #[cfg(test)]
