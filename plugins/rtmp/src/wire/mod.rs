@@ -60,9 +60,12 @@ pub mod acks;
 mod chunk_header;
 pub mod chunk_reader;
 pub mod chunk_writer;
+pub mod command;
+pub mod data;
 pub mod error;
 pub mod handshake;
 pub mod message;
+pub mod url;
 
 pub use chunk_header::{CHUNK_SIZE_DEFAULT, CHUNK_SIZE_MAX, MESSAGE_LENGTH_MAX};
 pub use error::Error;
