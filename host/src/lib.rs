@@ -1,6 +1,7 @@
 //! The process `plugcast`: loads plugins and owns streams, sockets and threads. It knows no protocol but HTTP.
 
 pub mod hub;
+pub mod log;
 pub mod net;
 pub mod plugin;
 pub mod task;

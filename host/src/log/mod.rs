@@ -1,0 +1,3 @@
+//! What is logged, and how.
+
+pub mod mask;
