@@ -1,5 +1,7 @@
 //! The process `plugcast`: loads plugins and owns streams, sockets and threads. It knows no protocol but HTTP.
 
+pub mod auth;
+pub mod config;
 pub mod hub;
 pub mod log;
 pub mod net;

@@ -1,3 +1,191 @@
-//! What is logged, and how.
+//! The log: one line for each event, on stderr, as text or JSON.
+//!
+//! `tracing` event of the host, or a plugin's record → [`Levels`] → [`Line`] → masked → stderr
+//!
+//! Events carry a stable name in the field `event` (`stream.start`); scripts match on it, the sentence
+//! may change. Plugins have targets that are known only at run time, which `tracing` cannot express:
+//! they come in through [`Handle::write`], past the macros, with the same levels and the same form.
 
+mod levels;
+mod line;
 pub mod mask;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::{Mutex, RwLock};
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::{Interest, SetGlobalDefaultError};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::Registry;
+
+pub use levels::Levels;
+pub use line::Line;
+
+use crate::config::{Log, LogFormat};
+
+/// Sends everything that the process logs to stderr. Once in the life of a process.
+///
+/// # Errors
+///
+/// When a log was already set up.
+pub fn init(config: &Log) -> Result<Handle, SetGlobalDefaultError> {
+    let handle = Handle::new(config, Box::new(std::io::stderr()));
+    tracing::subscriber::set_global_default(handle.subscriber())?;
+    Ok(handle)
+}
+
+/// The running log: changes levels, and takes the lines of plugins. Clones are the same log.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    levels: RwLock<Levels>,
+    format: LogFormat,
+    out: Mutex<Box<dyn Write + Send>>,
+}
+
+impl Handle {
+    fn new(config: &Log, out: Box<dyn Write + Send>) -> Self {
+        let shared = Shared {
+            levels: RwLock::new(config.levels()),
+            format: config.format,
+            out: Mutex::new(out),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
+        Registry::default().with(Collector(self.clone()))
+    }
+
+    /// A copy of the levels in force.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        self.shared.levels.read().clone()
+    }
+
+    /// Changes levels while running; lines that begin after the return obey.
+    pub fn change_levels(&self, change: impl FnOnce(&mut Levels)) {
+        change(&mut self.shared.levels.write());
+        // Each macro remembers whether it is enabled.
+        tracing::callsite::rebuild_interest_cache();
+    }
+
+    /// Whether a line would be written; asked before it is put together.
+    #[must_use]
+    pub fn allows(&self, target: &str, level: Level) -> bool {
+        self.shared.levels.read().allows(target, level)
+    }
+
+    /// Writes a line if its level is on. The caller waits while stderr is blocked.
+    pub fn write(&self, line: &Line<'_>) {
+        if !self.allows(line.target, line.level) {
+            return;
+        }
+        let mut written = match self.shared.format {
+            LogFormat::Json => line.json(),
+            LogFormat::Text => line.text(),
+        };
+        written.push('\n');
+        // A closed stderr must not stop the server, and there is nowhere to report it.
+        let _ = self.shared.out.lock().write_all(written.as_bytes());
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("levels", &self.levels()).finish_non_exhaustive()
+    }
+}
+
+/// Turns the host's `tracing` events into lines.
+struct Collector(Handle);
+
+impl<S: Subscriber> Layer<S> for Collector {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.0.allows(metadata.target(), *metadata.level()) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.0.allows(metadata.target(), *metadata.level())
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.0.shared.levels.read().max())
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        self.0.write(&Line {
+            time: SystemTime::now(),
+            level: *metadata.level(),
+            target: metadata.target(),
+            event: fields.event.as_deref(),
+            message: &fields.message,
+            fields: fields.others,
+        });
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    event: Option<String>,
+    message: String,
+    others: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn text(&mut self, field: &Field, text: String) {
+        match field.name() {
+            "event" => self.event = Some(text),
+            "message" => self.message = text,
+            name => self.others.push((name, text.into())),
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.text(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, value.to_owned());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.text(field, value.to_string());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.others.push((field.name(), value.into()));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.others.push((field.name(), value.into()));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.others.push((field.name(), value.into()));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.others.push((field.name(), value.into()));
+    }
+}

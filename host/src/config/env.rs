@@ -1,0 +1,61 @@
+//! Environment variables as a layer: `PLUGCAST__HTTP__LISTEN` is `http.listen`.
+
+use serde_json::{Map, Value};
+
+use super::key::Key;
+use super::schema::Node;
+use super::yaml;
+
+/// Before the first part; `__` stands between parts.
+const PREFIX: &str = "PLUGCAST__";
+const SEPARATOR: &str = "__";
+
+/// A variable that names a key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Variable {
+    pub(super) name: String,
+    /// In lower case.
+    pub(super) key: Key,
+    text: String,
+}
+
+/// The variables that name keys, outer keys before inner ones, so that
+/// `PLUGCAST__LOG__TARGETS__RTMP` adds to `PLUGCAST__LOG__TARGETS`.
+pub(super) fn variables(env: &[(String, String)]) -> Vec<Variable> {
+    let mut variables: Vec<Variable> = env
+        .iter()
+        .filter_map(|(name, text)| {
+            let path = name.strip_prefix(PREFIX)?.to_lowercase();
+            let key = Key::names(path.split(SEPARATOR));
+            Some(Variable { name: name.clone(), key, text: text.clone() })
+        })
+        .collect();
+    variables.sort_by(|a, b| (a.key.steps().len(), &a.name).cmp(&(b.key.steps().len(), &b.name)));
+    variables
+}
+
+impl Variable {
+    /// The layer that this variable is. A text is read as YAML where the schema has no text: `5`, `true`,
+    /// `[10.0.0.0/8, "::1"]`. What cannot be read stays text, and is reported as the wrong type.
+    pub(super) fn layer(&self, schema: Option<Node<'_>>) -> Map<String, Value> {
+        let text = || Value::from(self.text.as_str());
+        let list = self.text.trim_start().starts_with(['[', '{']);
+        let value = match schema {
+            Some(node) if node.allows("string") && !(list && is_list_or_section(node)) => text(),
+            Some(_) => yaml::parse_value(&self.text).unwrap_or_else(text),
+            None => text(),
+        };
+        let value = self.key.steps().iter().rev().fold(value, |inner, step| match step {
+            super::key::Step::Name(name) => Value::Object(Map::from_iter([(name.clone(), inner)])),
+            super::key::Step::Index(_) => inner,
+        });
+        match value {
+            Value::Object(values) => values,
+            _ => Map::new(),
+        }
+    }
+}
+
+fn is_list_or_section(node: Node<'_>) -> bool {
+    node.allows("array") || node.allows("object")
+}

@@ -1,0 +1,96 @@
+//! The log as a whole: what comes in through `tracing` and from plugins, what comes out.
+
+use std::io;
+use std::sync::Arc;
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn lines(&self) -> Vec<String> {
+        String::from_utf8(self.0.lock().clone()).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn start(format: LogFormat) -> (Handle, Captured) {
+    let captured = Captured::default();
+    let config = Log { format, ..Log::default() };
+    (Handle::new(&config, Box::new(captured.clone())), captured)
+}
+
+#[test]
+fn writes_events_of_the_host() {
+    let (handle, captured) = start(LogFormat::Text);
+
+    tracing::subscriber::with_default(handle.subscriber(), || {
+        tracing::info!(target: "hub", event = "stream.start", key = "live/a", fps = 25, "it lives");
+        tracing::debug!(target: "hub", "not logged by default");
+    });
+
+    let lines = captured.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].ends_with("INFO  hub stream.start: it lives key=live/a fps=25"), "{lines:?}");
+}
+
+#[test]
+fn masks_a_marker_in_every_place() {
+    let (handle, captured) = start(LogFormat::Json);
+
+    tracing::subscriber::with_default(handle.subscriber(), || {
+        let url = "rtsp://u:MARK@h/a?token=MARK";
+        tracing::warn!(target: "hub", %url, password = "MARK", error = ?Some(url), "at {url}");
+    });
+
+    let lines = captured.lines();
+    assert_eq!(lines.len(), 1);
+    assert!(!lines[0].contains("MARK"), "{lines:?}");
+}
+
+#[test]
+fn levels_change_while_running() {
+    let (handle, captured) = start(LogFormat::Text);
+    let report = || tracing::debug!(target: "changing", "seen");
+
+    tracing::subscriber::with_default(handle.subscriber(), || {
+        report();
+        handle.change_levels(|levels| levels.set_target("changing", Some(LevelFilter::DEBUG)));
+        report();
+        handle.change_levels(|levels| levels.set_target("changing", None));
+        report();
+    });
+
+    assert_eq!(captured.lines().len(), 1, "{:?}", captured.lines());
+}
+
+#[test]
+fn writes_lines_of_plugins_by_their_own_level() {
+    let (handle, captured) = start(LogFormat::Text);
+    let target = String::from("rtmp::session");
+    let line = Line {
+        time: SystemTime::UNIX_EPOCH,
+        level: Level::DEBUG,
+        target: &target,
+        event: None,
+        message: "hello",
+        fields: vec![("n", 1.into())],
+    };
+
+    handle.write(&line);
+    handle.change_levels(|levels| levels.set_target("rtmp", Some(LevelFilter::DEBUG)));
+    handle.write(&line);
+
+    assert_eq!(captured.lines(), ["1970-01-01T00:00:00.000Z DEBUG rtmp::session: hello n=1"]);
+}
