@@ -8,6 +8,7 @@
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, RangeBounds};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -175,6 +176,12 @@ impl BufMut {
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), end.as_ptr(), n) };
         self.len += n;
         n
+    }
+
+    /// A view of the part that is filled so far. More may be appended behind it; what the view shows never changes.
+    pub fn filled(&self) -> Buf {
+        let whole = ManuallyDrop::new(Buf { data: self.data, len: self.len, mem: Some(self.mem) });
+        Buf::clone(&whole)
     }
 
     /// The filled part, shared from here on.
@@ -383,6 +390,22 @@ mod tests {
         assert!(Pool::is_own(&again.as_abi()));
         assert_eq!(&again[..], b"payload");
         assert!(!Pool::is_own(&Buf::from_static(b"x").as_abi()));
+    }
+
+    #[test]
+    fn a_block_is_filled_behind_the_views_of_it() {
+        let pool = Pool::new(Account::new(usize::MAX));
+        let mut block = pool.alloc(6).unwrap();
+
+        block.extend_from_slice(b"abc");
+        let first = block.filled();
+        block.extend_from_slice(b"def");
+        let second = block.filled();
+        drop(block);
+
+        assert_eq!((&first[..], &second[..]), (&b"abc"[..], &b"abcdef"[..]));
+        drop((first, second));
+        assert_eq!(pool.account().used(), 0);
     }
 
     #[test]
