@@ -8,6 +8,10 @@
 //! | AAC | one raw access unit, no ADTS | AudioSpecificConfig |
 //! | all others | as received | as received |
 
+pub mod aac;
+mod error;
 mod four_cc;
 
+pub use error::Error;
 pub use four_cc::FourCc;
+
