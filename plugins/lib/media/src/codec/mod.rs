@@ -11,6 +11,7 @@
 pub mod aac;
 mod error;
 mod four_cc;
+pub mod nal;
 
 pub use error::Error;
 pub use four_cc::FourCc;
