@@ -11,8 +11,14 @@
 pub mod aac;
 mod error;
 mod four_cc;
+mod frame_rate;
+pub mod h264;
 pub mod nal;
 
 pub use error::Error;
 pub use four_cc::FourCc;
+pub use frame_rate::FrameRate;
 
+/// The largest width or height that a parameter set may tell: what MP4 can say, and beyond every
+/// level of H.264 and H.265. More is refused.
+const DIMENSION_MAX: u32 = 65_535;
