@@ -9,10 +9,12 @@
 //! | all others | as received | as received |
 
 pub mod aac;
+pub mod codec_string;
 mod error;
 mod four_cc;
 mod frame_rate;
 pub mod h264;
+pub mod h265;
 pub mod nal;
 
 pub use error::Error;
