@@ -174,6 +174,13 @@ fn a_message_that_begins_with_type_3_may_bring_its_own_time() {
 }
 
 #[test]
+fn an_extended_delta_is_added_again_by_type_3() {
+    let hex = "04 000001 000000 08 01000000  44 ffffff 000000 08 01000000  c4 01000000";
+
+    assert_eq!(times(hex), [1, 0x0100_0001, 0x0200_0001]);
+}
+
+#[test]
 fn obeys_set_chunk_size_at_the_next_chunk_also_in_mid_message() {
     let video = [0x17; 130 + 128];
     let input = [

@@ -45,6 +45,25 @@ fn repeats_the_extended_timestamp() {
 }
 
 #[test]
+fn writes_chunk_stream_ids_in_the_shortest_form() {
+    for (chunk_stream, start) in [
+        (2, "02 00"),
+        (63, "3f 00"),
+        (64, "00 00 00"),
+        (319, "00 ff 00"),
+        (320, "01 0001 00"),
+        (65_599, "01 ffff 00"),
+    ] {
+        let header = MessageHeader { chunk_stream, ..HEADER };
+        let mut output = Vec::new();
+
+        ChunkWriter::default().write(&header, &[], &mut output).expect("short");
+
+        assert!(output.starts_with(&bytes(start)), "{chunk_stream}: {output:02x?}");
+    }
+}
+
+#[test]
 fn what_is_written_is_read_back() {
     let lengths = [0, 1, 127, 128, 129, 255, 256, 257, 1000];
     let times = [0, 1, 0xff_fffe, 0xff_ffff, 0x0100_0000, u32::MAX];
