@@ -8,7 +8,8 @@
  *     [any]: every thread that the host made or that is inside a callback. The host holds no lock while it calls a plugin.
  *   - Ownership. Pointers that are arguments are lent for the call. `retain` a pc_mem to keep bytes. Who allocates frees.
  *   - Registrations pass {table, ctx}. After close(handle), or when the instance stops, the table's `drop(ctx)` is called
- *     exactly once, after the last callback has returned. Tables must stay valid for the life of the process.
+ *     exactly once, after the last callback has returned. A call that takes {table, ctx} and fails has called `drop` when it
+ *     returns. Tables must stay valid for the life of the process.
  *   - Errors. A negative status is an error; its text is set on the calling thread and read with last_error before the
  *     next host call on that thread. Plugins give their own texts with set_error before they return an error.
  *   - Sized structs begin with struct_size (set it to sizeof) and travel by pointer; 0 in a later field means "not set".

@@ -1,1 +1,1 @@
-#define PC_HEADER_HASH "2261df3ce1625cde"
+#define PC_HEADER_HASH "fd878a6ab235e547"
