@@ -17,12 +17,22 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use crate::abi::mem as abi;
 
 /// A shared, immutable view of counted memory. A clone is one atomic increment.
+///
+/// It has the layout of `pc_buf`, so that a slice of views crosses the boundary as it is.
+#[repr(C)]
 pub struct Buf {
     data: NonNull<u8>,
     len: usize,
     /// `None` for static bytes.
     mem: Option<NonNull<abi::Mem>>,
 }
+
+const _: () = assert!(
+    size_of::<Buf>() == size_of::<abi::Buf>()
+        && align_of::<Buf>() == align_of::<abi::Buf>()
+        && std::mem::offset_of!(Buf, len) == std::mem::offset_of!(abi::Buf, len)
+        && std::mem::offset_of!(Buf, mem) == std::mem::offset_of!(abi::Buf, mem)
+);
 
 // SAFETY: the bytes are immutable once a `Buf` exists, and the count is atomic (mem.h: retain and release are [any]).
 unsafe impl Send for Buf {}
@@ -69,21 +79,35 @@ impl Buf {
     pub unsafe fn retain_abi(buf: &abi::Buf) -> Option<Self> {
         let mem = NonNull::new(buf.mem)?;
         let data = NonNull::new(buf.data.cast_mut())?;
-        // SAFETY: mem.h: a block's first word is its table, valid for the life of the process.
-        let vtable = unsafe { &*mem.as_ref().vtable };
         // SAFETY: the caller's block is alive.
-        unsafe { (vtable.retain)(mem.as_ptr()) };
+        unsafe { retain(mem) };
         Some(Self { data, len: buf.len, mem: Some(mem) })
     }
+}
+
+/// # Safety
+/// The block is alive.
+unsafe fn table(mem: NonNull<abi::Mem>) -> &'static abi::MemVtable {
+    // SAFETY: the caller's block is alive.
+    let block = unsafe { mem.as_ref() };
+    // SAFETY: mem.h: a block's first word is its table, valid for the life of the process.
+    unsafe { &*block.vtable }
+}
+
+/// # Safety
+/// The block is alive.
+unsafe fn retain(mem: NonNull<abi::Mem>) {
+    // SAFETY: the caller's block is alive.
+    let vtable = unsafe { table(mem) };
+    // SAFETY: as above.
+    unsafe { (vtable.retain)(mem.as_ptr()) };
 }
 
 impl Clone for Buf {
     fn clone(&self) -> Self {
         if let Some(mem) = self.mem {
-            // SAFETY: `self` holds a reference, so the block and its table are alive.
-            let vtable = unsafe { &*mem.as_ref().vtable };
-            // SAFETY: as above.
-            unsafe { (vtable.retain)(mem.as_ptr()) };
+            // SAFETY: `self` holds a reference, so the block is alive.
+            unsafe { retain(mem) };
         }
         Self { data: self.data, len: self.len, mem: self.mem }
     }
@@ -92,8 +116,8 @@ impl Clone for Buf {
 impl Drop for Buf {
     fn drop(&mut self) {
         if let Some(mem) = self.mem {
-            // SAFETY: `self` holds a reference, so the block and its table are alive.
-            let vtable = unsafe { &*mem.as_ref().vtable };
+            // SAFETY: `self` holds a reference, so the block is alive.
+            let vtable = unsafe { table(mem) };
             // SAFETY: this gives back the one reference that `self` holds.
             unsafe { (vtable.release)(mem.as_ptr()) };
         }
@@ -204,6 +228,25 @@ impl Deref for BufMut {
 impl Drop for BufMut {
     fn drop(&mut self) {
         drop(Buf { data: self.data, len: self.len, mem: Some(self.mem) });
+    }
+}
+
+// SAFETY: `chunk_mut` is the unfilled part of a block that is ours alone, and `advance_mut` never passes its end.
+unsafe impl bytes::BufMut for BufMut {
+    fn remaining_mut(&self) -> usize {
+        self.remaining()
+    }
+
+    unsafe fn advance_mut(&mut self, n: usize) {
+        assert!(n <= self.remaining(), "{n} bytes do not fit");
+        self.len += n;
+    }
+
+    fn chunk_mut(&mut self) -> &mut bytes::buf::UninitSlice {
+        // SAFETY: `len <= capacity`, so the end of the filled part is inside the block or just behind it.
+        let end = unsafe { self.data.add(self.len) };
+        // SAFETY: the rest of the block is writable and lent as long as `self`.
+        unsafe { bytes::buf::UninitSlice::from_raw_parts_mut(end.as_ptr(), self.remaining()) }
     }
 }
 

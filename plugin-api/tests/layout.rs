@@ -4,6 +4,7 @@
 //! compared with what Rust makes of the mirror and with the checked-in `layout/x86_64-linux.txt`, so that neither side can
 //! drift, nor both together. `UPDATE_GOLDEN=1` rewrites the golden file and `hash.h`.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![expect(clippy::unwrap_used, reason = "a test; its helpers stand outside of the test functions")]
 
 use std::fmt::Write as _;
 use std::mem::offset_of;
