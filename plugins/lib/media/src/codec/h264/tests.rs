@@ -22,6 +22,23 @@ fn reads_size_and_rate() {
     assert!(sps.is_frame_only);
 }
 
+/// All that may stand before the end of an SPS, written by hand: order type 1, a scaling list that
+/// ends early and two whole ones, an aspect ratio, both HRDs. ffmpeg's `trace_headers` reads it to
+/// the stop bit, with the values below.
+const SPS_WITH_ALL: &str = "\
+    6764001f32d8930fa492492492490534d34d34d34d34d34d34d34d34d34d34d34d34d34d34d34d42a663940b\
+    033bff004d0035b5010101b700000303e90000bb80d11819406480cc032b7bdf1446065019203300cadef7c3\
+    e2c590b0";
+
+#[test]
+fn walks_over_all_that_precedes_the_end() {
+    let sps = Sps::parse(&bytes(SPS_WITH_ALL)).unwrap();
+
+    assert_eq!((sps.id, sps.width, sps.height), (5, 704, 400));
+    assert_eq!(sps.frame_rate, crate::codec::FrameRate::new(24_000, 1001));
+    assert_eq!(sps.reorder_frames, Some(3));
+}
+
 #[test]
 fn takes_a_vui_cut_short_for_unknown() {
     let whole = bytes(SPS_1080);

@@ -20,6 +20,28 @@ fn sets(record: &Hvcc) -> Vec<&[u8]> {
         .collect()
 }
 
+/// All that may stand before the end of an SPS, written by hand: two sub-layers with profiles,
+/// scaling lists, PCM, predicted sets of references, long-term references, sub-picture HRD. ffmpeg's
+/// `trace_headers` reads it to the stop bit, with the values below.
+const SPS_WITH_ALL: &str = "\
+    42010321600000030090000003000003007bc00021600000030090000003000003005d2200284802d9a24b96\
+    55311c9225dd3a74e9d322222ba74e9d3a74e9d3a74e9d3a74e9d3a74e9d3a64444510e9d3a74e9d3a74e9d3\
+    a74e9d3a74e9d3a74e991111443a74e9d3a74e9d3a74e9d3a74e9d3a74e9d3a710e9d3a74e9d3a74e9d3a74e\
+    9d3a74e9d3a74e9f77b91affd33fb09857ffc0010000fdc2440278a49400000fa40003a983f0a20824777974\
+    0cc1e811c0a20660f408e05103307a04702881983d023814441983d02381440cc1e811c0a2a027610082";
+
+#[test]
+fn walks_over_all_that_precedes_the_end() {
+    let sps = Sps::parse(&bytes(SPS_WITH_ALL)).unwrap();
+
+    assert_eq!((sps.id, sps.width, sps.height), (3, 1280, 720));
+    assert_eq!((sps.temporal_layers, sps.profile_tier_level.level_idc), (2, 123));
+    assert!(sps.profile_tier_level.is_high_tier);
+    assert_eq!(sps.reorder_frames, 3);
+    assert_eq!(sps.frame_rate, crate::codec::FrameRate::new(60_000, 1001));
+    assert_eq!(sps.min_spatial_segmentation_idc, 77);
+}
+
 #[test]
 fn classifies_frames() {
     let cases: &[(&str, &str, AccessUnit)] = &[
