@@ -1,9 +1,9 @@
-//! What must hold for any bytes after the handshake. The fuzz target `chunk_stream` and the test
-//! that replays its corpus both run this.
+//! The RTMP byte stream after the handshake: any bytes, cut anywhere.
 //!
 //! The first byte seeds how the rest is cut into reads. Proven: no panic; the same messages and the
 //! same error however the input is cut; no more memory asked for than the limit; every message is
 //! the same after being written and read again. Not proven: that the messages are the right ones.
+#![cfg_attr(fuzzing, no_main)]
 
 use plugcast_rtmp::wire::Error;
 use plugcast_rtmp::wire::chunk_reader::{
@@ -18,8 +18,10 @@ use plugcast_rtmp::wire::url::Target;
 
 type Outcome = (Vec<Message<Vec<u8>>>, Option<Error>, u64);
 
-/// Runs one input.
-pub(crate) fn run(data: &[u8]) {
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| run(data));
+
+pub fn run(data: &[u8]) {
     let Some((&seed, input)) = data.split_first() else { return };
     let whole = read([input]);
     let pieces = read(cut(input, seed));
