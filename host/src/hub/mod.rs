@@ -14,6 +14,7 @@ mod publisher;
 mod settings;
 mod stream;
 mod subscriber;
+mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;
