@@ -11,6 +11,7 @@ pub mod info;
 pub mod key;
 mod outcome;
 mod publisher;
+mod ring;
 mod settings;
 mod stream;
 mod subscriber;
