@@ -62,9 +62,10 @@ pub enum Reason {
     Timeout,
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Reason {
+    /// As in log, API and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Asked => "asked",
             Self::Ended => "ended",
             Self::Error => "error",
@@ -75,6 +76,12 @@ impl fmt::Display for Reason {
             Self::Stalled => "stalled",
             Self::Stopped => "stopped",
             Self::Timeout => "timeout",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! publisher ▸ ring ▸ **subscriber** ▸ packager or egress
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,10 +11,11 @@ use std::time::Duration;
 use plugin_api::frame::{Frame, Shape};
 
 use super::outcome::Reason;
-use super::stream::Stream;
+use super::ring::Cursor;
+use super::stream::{Stream, ViewerGuard};
 
 /// Who wants to read what.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SubscribeRequest {
     /// As on the wire: `app/name?arguments`, percent-encoded.
     pub url: String,
@@ -27,6 +29,18 @@ pub struct SubscribeRequest {
     pub wait: Option<Duration>,
     /// For readers inside the host, whose right to read was checked elsewhere.
     pub skip_auth: bool,
+}
+
+impl fmt::Debug for SubscribeRequest {
+    /// Without the arguments, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, peer, conn, protocol, options, .. } = self;
+        let path = url.split('?').next();
+        write!(
+            f,
+            "SubscribeRequest({path:?} from {peer:?}, conn {conn}, {protocol:?}, {options:?})"
+        )
+    }
 }
 
 /// How a reader reads.
@@ -85,24 +99,74 @@ pub enum ReadOutcome {
 }
 
 /// A place in a stream. It holds nothing of the ring between calls.
-#[derive(Debug)]
 pub struct Subscriber {
-    stream: Arc<Stream>,
+    guard: ViewerGuard,
+    /// Its number among the stream's readers.
+    slot: usize,
+    cursor: Cursor,
+    settled_only: bool,
 }
 
 impl Subscriber {
+    pub(super) fn new(guard: ViewerGuard, slot: usize, cursor: Cursor, settled_only: bool) -> Self {
+        Self { guard, slot, cursor, settled_only }
+    }
+
     /// Up to `max` frames, none of which is on the other side of a change of shape.
     pub fn poll_read(
         &mut self,
-        _cx: &mut Context<'_>,
-        _max: usize,
-        _out: &mut Batch,
+        cx: &mut Context<'_>,
+        max: usize,
+        out: &mut Batch,
     ) -> Poll<ReadOutcome> {
-        Poll::Ready(ReadOutcome::End(Reason::Ended))
+        let Self { guard, slot, cursor, settled_only } = self;
+        // What the last batch held may be the last of its kind: it is freed before anything is locked.
+        out.frames.clear();
+        let ready = guard.stream().with(|state, _, _| state.read(cursor, *settled_only, max, out));
+        if let Some(outcome) = ready {
+            return Poll::Ready(outcome);
+        }
+        // Cloning and dropping a waker may run a plugin's code, so both happen outside.
+        let mut waker = Some(cx.waker().clone());
+        let ready = guard.stream().with(|state, now, effects| {
+            let ready = state.read(cursor, *settled_only, max, out);
+            if ready.is_none()
+                && let Some(registered) = state.readers.get_mut(*slot)
+            {
+                std::mem::swap(registered, &mut waker);
+                if cursor.is_waiting_for_start() && state.has_frames() {
+                    state.want_keyframe(now, effects);
+                }
+            }
+            ready
+        });
+        drop(waker);
+        ready.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// [`Subscriber::poll_read`] as a future.
+    pub async fn read(&mut self, max: usize, out: &mut Batch) -> ReadOutcome {
+        std::future::poll_fn(|cx| self.poll_read(cx, max, out)).await
     }
 
     /// What it reads.
     pub fn stream(&self) -> &Arc<Stream> {
-        &self.stream
+        self.guard.stream()
+    }
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber")
+            .field("stream", self.stream())
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let waker = self.guard.stream().with(|state, _, _| state.readers.try_remove(self.slot));
+        drop(waker);
     }
 }
