@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::log::mask;
+
 /// Longest key, after decoding.
 pub const KEY_BYTES_MAX: usize = 255;
 
@@ -15,9 +17,6 @@ pub const URL_BYTES_MAX: usize = 4096;
 
 /// Arguments in one address; what is beyond is refused, since no signature scheme needs as many.
 const ARGS_MAX: usize = 64;
-
-/// Arguments whose values never reach a log, the API or a crash report.
-const SECRETS: [&str; 4] = ["key", "password", "secret", "token"];
 
 /// The name of a stream: `app/name`, more segments allowed. Cloning shares the text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,14 +113,11 @@ impl Args {
 }
 
 impl fmt::Debug for Args {
+    /// Without what is secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(name, value)| (name, if is_secret(name) { "***" } else { value });
+        let shown = |(name, value)| (name, if mask::is_secret(name) { "***" } else { value });
         f.debug_map().entries(self.iter().map(shown)).finish()
     }
-}
-
-fn is_secret(name: &str) -> bool {
-    SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
 /// Why an address names no stream. The texts are shown to the peer.
