@@ -192,7 +192,10 @@ impl Hub {
 
     /// All streams that have begun, by key.
     pub fn streams(&self) -> Vec<StreamInfo> {
-        self.registry.all().iter().filter_map(|stream| stream.info()).collect()
+        let mut streams: Vec<_> =
+            self.registry.all().iter().filter_map(|stream| stream.info()).collect();
+        streams.sort_by(|a, b| a.key.cmp(&b.key));
+        streams
     }
 
     /// One stream.

@@ -20,7 +20,7 @@ mod segment;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use plugin_api::frame::{Frame, Ns, Shape};
+use plugin_api::frame::{Frame, Ns, Shape, Track};
 
 use super::clock::ns;
 use super::settings::RingSettings;
@@ -97,15 +97,24 @@ impl Ring {
     }
 
     /// Adds a change of shape. Sticky frames live as long as their track does.
-    pub(in crate::hub) fn append_shape(&mut self, shape: Arc<Shape>, now: Ns) {
-        self.open_if_none(now);
-        self.push(Entry::Shape(Arc::clone(&shape)), 0, now);
+    pub(in crate::hub) fn append_shape(
+        &mut self,
+        shape: Arc<Shape>,
+        now: Ns,
+        garbage: &mut Vec<Segment>,
+    ) {
+        if self.newest_is_full(now) {
+            self.open(Opening::Continued, now);
+        }
+        let bytes = shape.tracks.iter().map(|track| size_of::<Track>() + track.config.len()).sum();
+        self.push(Entry::Shape(Arc::clone(&shape)), bytes, now);
         let stays = |frame: &Frame| !shape.discontinuity && shape.track(frame.track).is_some();
         if !self.sticky.iter().all(stays) {
             self.sticky =
                 Arc::new(self.sticky.iter().filter(|frame| stays(frame)).cloned().collect());
         }
         self.shape = Some(shape);
+        self.evict(now, garbage);
     }
 
     /// Adds a frame. What falls out goes to `garbage`, to be dropped when nothing is locked.
@@ -148,12 +157,6 @@ impl Ring {
                 || now - newest.opened >= ns(self.limits.max_time) / SEGMENTS_PER_RING as Ns
                 || newest.entries.len() >= SEGMENT_ENTRIES_MAX
         })
-    }
-
-    fn open_if_none(&mut self, now: Ns) {
-        if self.segments.is_empty() {
-            self.open(Opening::Continued, now);
-        }
     }
 
     fn open(&mut self, opening: Opening, now: Ns) {

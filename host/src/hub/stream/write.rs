@@ -117,7 +117,7 @@ impl State {
         self.timeline.on_tracks(&ids);
         self.start_points.on_shape(&shape);
         self.stats.on_shape(&shape);
-        self.ring.append_shape(Arc::clone(&shape), now);
+        self.ring.append_shape(Arc::clone(&shape), now, &mut effects.garbage);
         self.has_settled |= settled;
         if let (true, Phase::Publishing(writer)) = (settled, &mut self.phase)
             && !std::mem::replace(&mut writer.has_logged_start, true)

@@ -1,8 +1,5 @@
 //! Where readers begin, what they are given, and what happens to slow ones.
 
-use std::sync::atomic::AtomicUsize;
-use std::task::Wake;
-
 use super::*;
 use crate::hub::info::{Joinable, StreamState};
 
@@ -265,6 +262,20 @@ fn a_gop_longer_than_the_ring_loses_its_head_and_joins_wait() {
 }
 
 #[test]
+fn history_older_than_the_ring_falls_out() {
+    let bench = Bench::new();
+    let publisher = bench.publish("live/a");
+    bench.run(&publisher, 0, 60_000);
+    let options = ReadOptions { start: StartAt::Oldest, ..Default::default() };
+
+    let mut reader = bench.try_subscribe("live/a", options).unwrap();
+
+    let oldest = frames(&mut reader)[0].dts / NS_PER_MS;
+    assert!((27_000..=31_000).contains(&oldest), "{oldest}");
+    assert!((28_000..=33_000).contains(&bench.info("live/a").unwrap().ring_ms));
+}
+
+#[test]
 fn a_twenty_second_gop_is_joined_at_its_head() {
     let bench = Bench::new();
     let publisher = bench.publish("live/a");
@@ -281,27 +292,20 @@ fn a_twenty_second_gop_is_joined_at_its_head() {
 
 #[test]
 fn readers_are_woken_by_frames_and_by_the_end() {
-    struct Count(AtomicUsize);
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
     let bench = Bench::new();
     let publisher = bench.publish("live/a");
     let mut reader = bench.play("live/a");
-    let count = Arc::new(Count(AtomicUsize::new(0)));
-    let waker = Waker::from(Arc::clone(&count));
+    let (waker, wakes) = counting_waker();
     let mut batch = Batch::default();
     let mut poll = || reader.poll_read(&mut Context::from_waker(&waker), 100, &mut batch);
 
     assert_eq!(poll(), Poll::Pending);
     publisher.push(&[key(0), delta(40)]);
-    assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    assert_eq!(wakes(), 1);
     assert_eq!(poll(), Poll::Ready(ReadOutcome::Batch));
     assert_eq!(poll(), Poll::Pending);
     publisher.finish();
-    assert_eq!(count.0.load(Ordering::SeqCst), 2);
+    assert_eq!(wakes(), 2);
     assert_eq!(poll(), Poll::Ready(ReadOutcome::End(Reason::Ended)));
 }
 

@@ -89,6 +89,24 @@ fn tracks_are_checked() {
 }
 
 #[test]
+fn shapes_without_end_stay_within_the_ring() {
+    let ring = RingSettings { max_bytes: 100_000, max_time: Duration::from_secs(30) };
+    let bench = Bench::with(Settings { ring, ..Default::default() });
+    let publisher = bench.publish("live/a");
+    publisher.push(&[key(0)]);
+    let mut reader = bench.play("live/a");
+    drain(&mut reader);
+
+    for number in 2..10_000 {
+        publisher.set_tracks(vec![video(number)]).unwrap();
+    }
+    publisher.push(&[key(40)]);
+
+    assert!(bench.info("live/a").unwrap().ring_bytes <= 110_000);
+    assert_eq!(drain(&mut reader), ["shape 1", "key 40"]);
+}
+
+#[test]
 fn frames_of_unknown_tracks_or_before_any_are_dropped_and_counted() {
     let bench = Bench::new();
     let publisher = bench.try_publish("live/a", PEER).unwrap();

@@ -3,6 +3,7 @@
 mod join;
 mod limits;
 mod logs;
+mod races;
 mod takeover;
 mod time;
 mod waiting;
@@ -12,8 +13,8 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use plugin_api::frame::{FourCc, Frame, FrameFlags, NS_PER_MS, Ns, Track, TrackKind};
@@ -251,6 +252,18 @@ fn in_words(batch: &Batch) -> Vec<String> {
         words.push(format!("{kind} {}", frame.dts / NS_PER_MS));
     }
     words
+}
+
+/// A waker, and how often it was woken.
+pub(super) fn counting_waker() -> (Waker, impl Fn() -> usize) {
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    (Waker::from(Arc::clone(&count)), move || count.0.load(Ordering::SeqCst))
 }
 
 pub(super) fn notice(publisher: &Publisher) -> Option<Notice> {

@@ -42,6 +42,41 @@ fn gives_up_after_the_time_and_leaves_no_trace() {
 }
 
 #[test]
+fn who_waits_is_woken_by_tracks_and_by_the_end_of_the_time() {
+    let bench = Bench::new();
+    let (waker, wakes) = counting_waker();
+    let mut for_a = pin!(bench.hub.subscribe(request("live/a", None)));
+    let mut for_b = pin!(bench.hub.subscribe(request("live/b", None)));
+    assert!(for_a.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(for_b.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+
+    let _publisher = bench.publish("live/a");
+    assert_eq!(wakes(), 1);
+    bench.pass(9_900);
+    assert_eq!(wakes(), 1);
+    bench.pass(100);
+
+    assert_eq!(wakes(), 2);
+}
+
+#[test]
+fn a_publisher_is_woken_by_its_notices() {
+    let bench = Bench::new();
+    let publisher = bench.publish("live/a");
+    let (waker, wakes) = counting_waker();
+    assert!(publisher.poll_notice(&mut Context::from_waker(&waker)).is_pending());
+
+    let reader = bench.play("live/a");
+    assert_eq!(wakes(), 1);
+    assert_eq!(notice(&publisher), Some(Notice::FirstReader));
+    assert!(publisher.poll_notice(&mut Context::from_waker(&waker)).is_pending());
+    publisher.finish();
+
+    assert_eq!(wakes(), 2);
+    drop(reader);
+}
+
+#[test]
 fn dropping_the_future_leaves_no_trace() {
     let bench = Bench::new();
     {
