@@ -4,6 +4,7 @@ pub mod auth;
 pub mod config;
 pub mod hub;
 pub mod log;
+pub mod metrics;
 pub mod net;
 pub mod plugin;
 pub mod task;

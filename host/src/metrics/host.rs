@@ -1,0 +1,83 @@
+//! The server as a whole.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+
+use super::{Source, counter, gauge, single};
+
+/// The figures that only the host's parts know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostFigures {
+    pub memory_used: u64,
+    /// 0: no limit.
+    pub memory_limit: u64,
+    pub streams: u64,
+    pub publishers: u64,
+    pub viewers: u64,
+    pub feeds: u64,
+    pub plugins_active: u64,
+    pub plugins_faulted: u64,
+    pub tasks: u64,
+    pub task_panics: u64,
+    /// Of all listeners, since the start.
+    pub connections_accepted: u64,
+}
+
+pub(super) struct Host {
+    source: Arc<dyn Source>,
+    started: Instant,
+}
+
+impl Host {
+    pub(super) fn new(source: Arc<dyn Source>) -> Self {
+        Self { source, started: Instant::now() }
+    }
+}
+
+impl Collector for Host {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let host = self.source.host();
+        let e = &mut encoder;
+        single(
+            e,
+            "build",
+            "Version of the server.",
+            &Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        )?;
+        let uptime = self.started.elapsed().as_secs_f64();
+        single(e, "uptime_seconds", "Time since the server started.", &ConstGauge::new(uptime))?;
+        gauge(
+            e,
+            "memory_used_bytes",
+            "Media memory in use, as the account counts it.",
+            host.memory_used,
+        )?;
+        gauge(e, "memory_limit_bytes", "Limit of the account; 0: none.", host.memory_limit)?;
+        gauge(e, "streams", "Live streams.", host.streams)?;
+        gauge(e, "publishers", "Publishers connected.", host.publishers)?;
+        gauge(e, "viewers", "Viewers connected.", host.viewers)?;
+        gauge(e, "feeds", "Feeds open.", host.feeds)?;
+        gauge(e, "plugins_active", "Plugin instances that serve.", host.plugins_active)?;
+        gauge(e, "plugins_faulted", "Plugin instances stopped for faults.", host.plugins_faulted)?;
+        gauge(e, "tasks", "Nodes of the task tree.", host.tasks)?;
+        counter(e, "task_panics", "Panics caught in tasks.", host.task_panics)?;
+        counter(
+            e,
+            "connections_accepted",
+            "Connections accepted by all listeners.",
+            host.connections_accepted,
+        )
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
+    }
+}
