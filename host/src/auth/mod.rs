@@ -1,4 +1,5 @@
-//! Who may publish and play.
+//! Who may publish and play, and who may operate the server.
 
 pub mod pattern;
 pub mod rules;
+pub mod token;
