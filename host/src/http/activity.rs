@@ -1,0 +1,118 @@
+//! Whether a connection is busy with an answer, and how long it may be idle.
+//!
+//! The dispatcher has time-outs of its own, which answer politely. They are not enough: the one for heads covers the first
+//! request only, and its clock is half a second coarse and can be so late that a timer never fires. The deadline here ends
+//! every connection on which no answer is under way, nothing is written and no new request comes.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::Error;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use bytes::Bytes;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::Settings;
+use super::io::ConnHandle;
+
+/// What the dispatcher's own, coarse time-outs get before this one.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Answers under way on one connection.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    answers: AtomicUsize,
+    answered: AtomicU64,
+}
+
+/// One answer, from the request to the end of its body.
+struct Answering(Arc<Activity>);
+
+impl Answering {
+    fn new(activity: &Arc<Activity>) -> Self {
+        activity.answers.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answered.fetch_add(1, Ordering::Relaxed);
+        self.0.answers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Around the whole app: notes that the connection is busy.
+pub(super) async fn note<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse, Error> {
+    let activity = request.conn_data::<ConnHandle>().map(|handle| Arc::clone(handle.activity()));
+    let answering = activity.as_ref().map(Answering::new);
+    let response = next.call(request).await?;
+    Ok(response
+        .map_body(|_, body| BoxBody::new(Noted { body: body.boxed(), _answering: answering })))
+}
+
+struct Noted {
+    body: BoxBody,
+    _answering: Option<Answering>,
+}
+
+impl MessageBody for Noted {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+/// The idle deadline of one connection.
+#[derive(Debug)]
+pub(super) struct IdleTimer {
+    activity: Arc<Activity>,
+    /// Between an answer and the next request.
+    limit: Duration,
+    seen: u64,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl IdleTimer {
+    pub(super) fn new(activity: Arc<Activity>, settings: &Settings) -> Self {
+        let limit = settings.keep_alive + settings.head_timeout + GRACE;
+        let sleep = Box::pin(sleep(settings.head_timeout + GRACE));
+        Self { activity, limit, seen: 0, sleep }
+    }
+
+    /// Something was written.
+    pub(super) fn restart(&mut self) {
+        let limit = self.limit;
+        self.sleep.as_mut().reset(Instant::now() + limit);
+    }
+
+    /// Ready when the connection has been idle for too long.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.activity.answers.load(Ordering::Relaxed) > 0 {
+            return Poll::Pending;
+        }
+        let answered = self.activity.answered.load(Ordering::Relaxed);
+        if answered != self.seen {
+            self.seen = answered;
+            self.restart();
+        }
+        self.sleep.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,102 @@
+//! Who is let in: the one place that decides it, by the class of the route.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpResponse};
+
+use super::worker::State;
+use super::{Class, Problem};
+use crate::auth::token::Token;
+
+/// Headers that a proxy adds: the peer is then not the one who asks, and its address opens nothing.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
+/// Calls the route, or refuses.
+pub(super) async fn admit<B: MessageBody + 'static>(
+    class: Class,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse, Error> {
+    let Some(state) = request.app_data::<Data<State>>().cloned() else {
+        let response = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no state").into_response();
+        return Ok(request.into_response(response));
+    };
+    let may_pass = match class {
+        Class::Media | Class::Open => Ok(()),
+        Class::Admin => authorize(request.headers(), &state.token),
+        Class::Metrics => {
+            if is_allowed_peer(&request, &state) {
+                Ok(())
+            } else {
+                authorize(request.headers(), &state.token)
+            }
+        }
+    };
+    let mut response = match may_pass {
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Err(denied) => request.into_response(denied.into_response()),
+    };
+    finish(class, response.headers_mut());
+    state.metrics.http().count(class.name(), response.status().as_u16());
+    Ok(response)
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Denied {
+    NoToken,
+    WrongToken,
+}
+
+impl Denied {
+    fn into_response(self) -> HttpResponse {
+        // RFC 6750, section 3: an error code only when there was a token.
+        let (challenge, detail) = match self {
+            Self::NoToken => {
+                ("Bearer realm=\"plugcast\"", "needs the header \"Authorization: Bearer <token>\"")
+            }
+            Self::WrongToken => {
+                ("Bearer realm=\"plugcast\", error=\"invalid_token\"", "this is not the token")
+            }
+        };
+        let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        response
+    }
+}
+
+/// Exactly one header with the one scheme, whose name is read without case (RFC 9110, section 11.1).
+fn authorize(headers: &HeaderMap, token: &Token) -> Result<(), Denied> {
+    let mut given = headers.get_all(AUTHORIZATION);
+    let (Some(value), None) = (given.next(), given.next()) else { return Err(Denied::NoToken) };
+    let text = value.to_str().map_err(|_| Denied::WrongToken)?;
+    let (scheme, credentials) = text.split_once(' ').ok_or(Denied::NoToken)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Denied::NoToken);
+    }
+    if token.matches(credentials.trim_matches(' ')) { Ok(()) } else { Err(Denied::WrongToken) }
+}
+
+fn is_allowed_peer(request: &ServiceRequest, state: &State) -> bool {
+    let is_direct = FORWARDED.iter().all(|name| !request.headers().contains_key(*name));
+    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+    is_direct && peer.is_some_and(|peer| (state.settings.metrics_allow)(peer))
+}
+
+/// Headers that every answer of a class has.
+fn finish(class: Class, headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    match class {
+        Class::Media => headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        Class::Admin | Class::Metrics | Class::Open => {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        }
+    };
+}

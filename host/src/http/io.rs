@@ -1,0 +1,188 @@
+//! A connection as actix sees it: a share in a [`Conn`] of the host, which can be taken out of its hands.
+
+use std::future::Future;
+use std::io::{ErrorKind, IoSlice, Result};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep};
+
+use super::Settings;
+use super::activity::{Activity, IdleTimer};
+use crate::metrics::HttpMetrics;
+use crate::net::{CloseReason, Conn, ConnIo};
+
+/// The I/O of one HTTP connection. Dropping it closes the connection, unless somebody has taken it.
+#[derive(Debug)]
+pub struct ServerIo {
+    io: ConnIo,
+    handle: ConnHandle,
+    write_timeout: Duration,
+    /// Runs while the kernel takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+    idle: IdleTimer,
+    _counted: Counted,
+}
+
+/// Reaches the connection from a request of it (in the request's connection data).
+#[derive(Clone, Debug)]
+pub struct ConnHandle {
+    conn: Arc<Conn>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    taken: AtomicBool,
+    /// Of the dispatcher while it waits for a request.
+    reader: Mutex<Option<Waker>>,
+    activity: Arc<Activity>,
+}
+
+impl ConnHandle {
+    pub fn conn(&self) -> &Arc<Conn> {
+        &self.conn
+    }
+
+    /// Takes the connection away from HTTP. What the dispatcher writes from here on goes nowhere, what it reads is the
+    /// end, and when it drops its I/O the connection stays open. `None`: it was taken before.
+    pub fn take(&self) -> Option<Arc<Conn>> {
+        let was_taken = self.shared.taken.swap(true, Ordering::AcqRel);
+        let reader = self.shared.reader.lock().take();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        (!was_taken).then(|| Arc::clone(&self.conn))
+    }
+
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.shared.activity
+    }
+
+    fn is_taken(&self) -> bool {
+        self.shared.taken.load(Ordering::Acquire)
+    }
+}
+
+/// Counts the connection while HTTP has it.
+#[derive(Debug)]
+pub(super) struct Counted {
+    metrics: HttpMetrics,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    pub(super) fn new(metrics: HttpMetrics, permit: OwnedSemaphorePermit) -> Self {
+        metrics.connections.inc();
+        metrics.connections_accepted.inc();
+        Self { metrics, _permit: permit }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.connections.dec();
+    }
+}
+
+impl ServerIo {
+    /// On a thread that has a timer.
+    pub(super) fn new(conn: Arc<Conn>, counted: Counted, settings: &Settings) -> Self {
+        let handle = ConnHandle { conn: Arc::clone(&conn), shared: Arc::default() };
+        let idle = IdleTimer::new(Arc::clone(handle.activity()), settings);
+        let write_timeout = settings.write_timeout;
+        Self { io: conn.into_io(), handle, write_timeout, stalled: None, idle, _counted: counted }
+    }
+
+    pub(super) fn handle(&self) -> ConnHandle {
+        self.handle.clone()
+    }
+
+    /// Gives up on a peer that takes nothing: it would hold the answer in memory for ever.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            self.idle.restart();
+            return written;
+        }
+        let timeout = self.write_timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        match stalled.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for ServerIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        // Before the look at the flag: whoever takes the connection later finds the waker.
+        *self.handle.shared.reader.lock() = Some(cx.waker().clone());
+        if self.handle.is_taken() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.idle.poll(cx).is_ready() {
+            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ServerIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<Result<usize>> {
+        if self.handle.is_taken() {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        if self.handle.is_taken() {
+            return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
+        }
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, parts);
+        self.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.handle.is_taken() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl Drop for ServerIo {
+    fn drop(&mut self) {
+        if !self.handle.is_taken() {
+            self.handle.conn.close(CloseReason::Asked);
+        }
+    }
+}

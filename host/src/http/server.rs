@@ -1,0 +1,171 @@
+//! Start and stop of the port, and the accept loop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::io::Counted;
+use super::route::{ROUTES, Route};
+use super::worker::{Accepted, QUEUE_MAX, Stage, State, Worker};
+use super::{Error, Settings, Source};
+use crate::auth::token::Token;
+use crate::metrics::Metrics;
+use crate::net::{Listener, Net};
+use crate::task::{Node, TaskError};
+
+/// What closing the last connections may take after the deadline.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
+/// `PC_E_IO` of the contract.
+const E_IO: i32 = -6;
+
+/// The port while it is served. Dropping it closes everything at once.
+#[derive(Debug)]
+pub struct HttpServer {
+    listener: Arc<Listener>,
+    task: Node,
+    stage: watch::Sender<Stage>,
+    threads: Vec<Thread>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    handle: JoinHandle<()>,
+    /// Ready when the thread has nothing left.
+    ended: oneshot::Receiver<()>,
+}
+
+/// Opens the port. The listener is a task below `parent`.
+///
+/// # Errors
+///
+/// The port is in use (by whom, if that can be read), or there are no threads.
+pub fn start(
+    net: &Net,
+    parent: &Node,
+    settings: Settings,
+    source: Arc<dyn Source>,
+    token: Token,
+    metrics: Arc<Metrics>,
+) -> Result<HttpServer, Error> {
+    start_with(net, parent, State { settings, source, token, metrics }, ROUTES)
+}
+
+pub(super) fn start_with(
+    net: &Net,
+    parent: &Node,
+    state: State,
+    routes: &'static [Route],
+) -> Result<HttpServer, Error> {
+    let listener = Arc::new(net.listen(&state.settings.listen)?);
+    let state = Arc::new(state);
+    let (stage, stages) = watch::channel(Stage::Serving);
+    let mut threads = Vec::new();
+    let mut workers = Vec::new();
+    for n in 0..state.settings.threads.max(1) {
+        let (connections, queue) = mpsc::channel(QUEUE_MAX);
+        let worker =
+            Worker { state: Arc::clone(&state), routes, connections: queue, stage: stages.clone() };
+        let (end, ended) = oneshot::channel();
+        let run = move || {
+            worker.run();
+            drop(end);
+        };
+        let handle = std::thread::Builder::new()
+            .name(format!("http-{n}"))
+            .spawn(run)
+            .map_err(Error::Thread)?;
+        threads.push(Thread { handle, ended });
+        workers.push(connections);
+    }
+    let name = listener.local_addr().to_string();
+    let task = parent.spawn("listener", &name, accept(Arc::clone(&listener), state, workers))?;
+    Ok(HttpServer { listener, task, stage, threads })
+}
+
+impl HttpServer {
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Frees the port, lets answers finish until the deadline, then closes what is left.
+    pub async fn stop(mut self, deadline: Duration) {
+        let until = Instant::now() + deadline;
+        self.listener.close();
+        let _ = self.task.stop_within(deadline).await;
+        self.stage.send_replace(Stage::Draining);
+        for thread in &mut self.threads {
+            if timeout_at(until, &mut thread.ended).await.is_err() {
+                break;
+            }
+        }
+        self.stage.send_replace(Stage::Aborting);
+        let until = Instant::now() + ABORT_TIMEOUT;
+        for mut thread in std::mem::take(&mut self.threads) {
+            let is_over =
+                thread.ended.is_terminated() || timeout_at(until, &mut thread.ended).await.is_ok();
+            if !is_over {
+                tracing::error!(event = "http.stuck", "an HTTP thread does not end");
+            } else {
+                // It has said that it is through.
+                let _ = thread.handle.join();
+            }
+        }
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.listener.close();
+        self.stage.send_replace(Stage::Aborting);
+    }
+}
+
+/// Accepts connections and deals them out, as long as there is room.
+async fn accept(
+    listener: Arc<Listener>,
+    state: Arc<State>,
+    workers: Vec<mpsc::Sender<Accepted>>,
+) -> Result<(), TaskError> {
+    let http = state.metrics.http();
+    let room = Arc::new(Semaphore::new(state.settings.connections_max));
+    for first in (0..workers.len()).cycle() {
+        if room.available_permits() == 0 {
+            http.limit_reached.inc();
+        }
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return Ok(()) };
+        let conn = match listener.accept().await {
+            Ok(conn) => conn,
+            Err(crate::net::Error::State(_)) => return Ok(()),
+            Err(error) => return Err(TaskError::new(E_IO, error.to_string())),
+        };
+        let counted = Counted::new(http.clone(), permit);
+        if deal(&workers, first, (conn, counted)).await.is_err() {
+            return Err(TaskError::new(TaskError::INTERNAL, "an HTTP thread has ended"));
+        }
+    }
+    Ok(())
+}
+
+/// Gives a connection to the worker whose turn it is, or to the next one that has room; waits if none has.
+async fn deal(
+    workers: &[mpsc::Sender<Accepted>],
+    first: usize,
+    mut accepted: Accepted,
+) -> Result<(), mpsc::error::SendError<Accepted>> {
+    for worker in workers.iter().cycle().skip(first).take(workers.len()) {
+        match worker.try_send(accepted) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(back) | TrySendError::Closed(back)) => accepted = back,
+        }
+    }
+    match workers.get(first) {
+        Some(worker) => worker.send(accepted).await,
+        None => Err(mpsc::error::SendError(accepted)),
+    }
+}

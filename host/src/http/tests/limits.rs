@@ -1,0 +1,278 @@
+//! Bounds, stops, and what is handed over.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::HttpResponse;
+use actix_web::body::BodySize;
+use tokio::time::Instant;
+
+use super::super::io::ConnHandle;
+use super::*;
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_head_times_out() {
+    let settings = Settings { head_timeout: millis(200), ..Settings::default() };
+    let server = Server::start_with(settings, ROUTES);
+    let start = Instant::now();
+    let mut open = Vec::new();
+    for sent in ["", "GET /api/hea", "GET /api/health HTTP/1.1\r\nHost: x\r\n"] {
+        let mut socket = server.connect().await;
+        socket.write_all(sent.as_bytes()).await.unwrap();
+        open.push((sent, socket));
+    }
+
+    for (sent, mut socket) in open {
+        let text = read_to_end(&mut socket).await;
+        assert!(text.starts_with("HTTP/1.1 408 ") || text.is_empty(), "{sent:?}: {text}");
+    }
+
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    server.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_trickles_times_out() {
+    let settings = Settings { head_timeout: millis(200), ..Settings::default() };
+    let server = Server::start_with(settings, ROUTES);
+    let (mut reader, mut writer) = server.connect().await.into_split();
+    let trickle = tokio::spawn(async move {
+        while writer.write_all(b"X").await.is_ok() {
+            tokio::time::sleep(millis(20)).await;
+        }
+    });
+
+    let mut bytes = Vec::new();
+    let _ =
+        timeout(PATIENCE, reader.read_to_end(&mut bytes)).await.expect("waited for the time-out");
+
+    server.until_idle().await;
+    trickle.abort();
+}
+
+/// The dispatcher has a time-out for the first head only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_second_head_times_out() {
+    let settings =
+        Settings { head_timeout: millis(1000), keep_alive: millis(1000), ..Settings::default() };
+    let server = Server::start_with(settings, ROUTES);
+    let request = "GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut open = Vec::new();
+    for (first, second) in [(request, "GET /api"), (&*format!("{request}GET /a"), "pi")] {
+        let mut socket = server.connect().await;
+        socket.write_all(first.as_bytes()).await.unwrap();
+        let mut byte = [0];
+        socket.peek(&mut byte).await.unwrap();
+        socket.write_all(second.as_bytes()).await.unwrap();
+        open.push(socket);
+    }
+
+    for mut socket in open {
+        let text = read_to_end(&mut socket).await;
+        assert!(text.starts_with("HTTP/1.1 200 OK"), "{text:?}");
+    }
+    server.until_idle().await;
+}
+
+/// A body that takes its time.
+struct Late(Pin<Box<tokio::time::Sleep>>, bool);
+
+impl actix_web::body::MessageBody for Late {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<bytes::Bytes, Self::Error>>> {
+        std::task::ready!(self.0.as_mut().poll(cx));
+        let is_first = !std::mem::replace(&mut self.1, true);
+        Poll::Ready(is_first.then(|| Ok("late".into())))
+    }
+}
+
+const LATE: &[Route] = &[Route {
+    pattern: "/late",
+    class: Class::Open,
+    handler: |_, _| {
+        let body = Late(Box::pin(tokio::time::sleep(millis(2500))), false);
+        Ok(HttpResponse::Ok().body(body))
+    },
+}];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_takes_its_time_is_not_idle() {
+    let settings =
+        Settings { head_timeout: millis(700), keep_alive: millis(100), ..Settings::default() };
+    let server = Server::start_with(settings, LATE);
+
+    let answer = server.request("GET", "/late", "").await;
+
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.contains("late"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_is_closed() {
+    let settings = Settings { keep_alive: millis(200), ..Settings::default() };
+    let server = Server::start_with(settings, ROUTES);
+    let mut socket = server.connect().await;
+    socket.write_all(b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+
+    let text = read_to_end(&mut socket).await;
+
+    assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
+    server.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_above_the_limit_wait_for_room() {
+    let settings = Settings { connections_max: 2, ..Settings::default() };
+    let server = Server::start_with(settings, ROUTES);
+    let (first, _second) = (server.connect().await, server.connect().await);
+    let mut third = server.connect().await;
+    third
+        .write_all(b"GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut byte = [0];
+    timeout(millis(200), third.peek(&mut byte)).await.expect_err("the third is answered");
+    assert_eq!(server.metrics.http().connections.get(), 2);
+
+    drop(first);
+
+    assert_eq!(Answer::read(&mut third).await.status, 200);
+    assert!(server.metrics.http().limit_reached.get() >= 1);
+}
+
+const LARGE: &[Route] = &[Route {
+    pattern: "/large",
+    class: Class::Open,
+    handler: |_, _| Ok(HttpResponse::Ok().body(vec![b'x'; 64 << 20])),
+}];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_reads_nothing_is_closed() {
+    let settings = Settings { write_timeout: millis(300), ..Settings::default() };
+    let server = Server::start_with(settings, LARGE);
+    let mut socket = server.connect().await;
+    socket.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+
+    server.until_idle_after_one().await;
+}
+
+impl Server {
+    async fn until_idle_after_one(&self) {
+        let began = async {
+            while self.metrics.http().connections_accepted.get() == 0 {
+                tokio::time::sleep(millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, began).await.expect("waited for the connection");
+        self.until_idle().await;
+    }
+}
+
+const PANIC: &[Route] = &[
+    Route { pattern: "/panic", class: Class::Open, handler: |_, _| panic!("on request") },
+    Route { pattern: "/fine", class: Class::Open, handler: |_, _| Ok(HttpResponse::Ok().finish()) },
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_a_handler_ends_its_connection_only() {
+    let server = Server::start_with(Settings { threads: 1, ..Settings::default() }, PANIC);
+    let mut socket = server.connect().await;
+    socket.write_all(b"GET /panic HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+
+    assert_eq!(read_to_end(&mut socket).await, "");
+    assert_eq!(server.request("GET", "/fine", "").await.status, 200);
+    server.until_idle().await;
+}
+
+/// Takes the connection out of the dispatcher's hands and writes to it as it likes.
+const LIVE: &[Route] = &[Route {
+    pattern: "/live",
+    class: Class::Open,
+    handler: |request, _| {
+        let handle = request.conn_data::<ConnHandle>().expect("every connection has one").clone();
+        let conn = handle.take().expect("nobody else takes it");
+        assert!(handle.take().is_none());
+        std::thread::spawn(move || {
+            std::thread::sleep(millis(100));
+            let parts = [std::io::IoSlice::new(b"live bytes")];
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            assert!(conn.poll_write(&mut cx, &parts).is_ready());
+        });
+        Ok(HttpResponse::Ok().body("goes nowhere"))
+    },
+}];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_answer_takes_the_socket_away() {
+    let server = Server::start_with(Settings::default(), LIVE);
+    let mut socket = server.connect().await;
+
+    socket.write_all(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+
+    assert_eq!(read_to_end(&mut socket).await, "live bytes");
+    server.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_port_is_named() {
+    let server = Server::start();
+    let settings = Settings { listen: server.addr().to_string(), ..Settings::default() };
+    let net = Net::new(Handle::current());
+    let (source, metrics) =
+        (Arc::clone(&server.source) as Arc<dyn Source>, Arc::clone(&server.metrics));
+
+    let error =
+        start(&net, server.tree.root(), settings, source, Token::new(TOKEN), metrics).unwrap_err();
+
+    assert!(error.to_string().contains(&server.addr().to_string()), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_closes_idle_connections_and_frees_the_port() {
+    let server = Server::start();
+    let address = server.addr();
+    let mut idle = server.connect().await;
+    idle.write_all(b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut byte = [0];
+    idle.peek(&mut byte).await.unwrap();
+    let mut silent = server.connect().await;
+    let start = Instant::now();
+
+    server.http.stop(Duration::from_secs(5)).await;
+
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(read_to_end(&mut idle).await.contains("200 OK"));
+    assert_eq!(read_to_end(&mut silent).await, "");
+    assert_eq!(server.metrics.http().connections.get(), 0);
+    assert_eq!(server.tree.nodes(), 1);
+    let error = TcpStream::connect(address).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_cuts_off_what_does_not_end_in_time() {
+    let server = Server::start_with(Settings::default(), LARGE);
+    let mut stuck = server.connect().await;
+    stuck.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut byte = [0];
+    stuck.peek(&mut byte).await.unwrap();
+    let start = Instant::now();
+
+    server.http.stop(millis(300)).await;
+
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(server.metrics.http().connections.get(), 0);
+}
