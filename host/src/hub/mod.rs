@@ -19,6 +19,7 @@
 pub mod auth;
 pub mod clock;
 mod effects;
+pub mod feed;
 pub mod info;
 pub mod key;
 mod notices;

@@ -1,0 +1,207 @@
+//! What a feed does with frames, and with packagers that misbehave; no sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::live::Phase;
+use super::testing::Stamp::{Delta, Key};
+use super::testing::{TestStream, TextFormat, feeds, prepare};
+use super::{Feed, Feeds, Packets, Registration, Settings};
+use crate::hub::{Reason, Status};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+fn text(settings: Settings) -> (Feeds, Registration) {
+    let feeds = feeds(settings);
+    let registration = feeds.register("text", Arc::new(TextFormat::default())).unwrap();
+    (feeds, registration)
+}
+
+/// The packets that the feed holds, those of another packager marked.
+fn held(feed: &Feed) -> String {
+    let mut window = Packets::default();
+    feed.follow(&mut window);
+    let shown = window.iter_from(window.first()).map(|packet| {
+        let mark = if packet.restart { "!" } else { "" };
+        format!("{mark}{}", String::from_utf8_lossy(window.bytes(packet, 0, packet.len())))
+    });
+    shown.collect()
+}
+
+/// Waits until the feed's task has read everything.
+async fn until(feed: &Feed, done: impl Fn(&Feed) -> bool) {
+    let waiting = async {
+        while !done(feed) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("held: {}", held(feed)));
+}
+
+async fn ended(feed: &Feed) -> (Reason, String) {
+    let mut phase = feed.phase();
+    let wait = phase.wait_for(|phase| matches!(phase, Phase::Ended(_)));
+    match &*tokio::time::timeout(DEADLINE, wait).await.expect("the end").unwrap() {
+        Phase::Ended(end) => (end.reason, end.refusal.reason.clone()),
+        phase => panic!("{phase:?}"),
+    }
+}
+
+#[tokio::test]
+async fn begins_at_the_newest_start_point_and_keeps_it_while_it_is_held() {
+    let (feeds, _registration) = text(Settings { max_lag: Duration::ZERO, ..Settings::default() });
+    let stream = TestStream::new();
+    stream.push(&[Key(0), Delta(40), Key(80), Delta(120)], 0);
+
+    let prepared = prepare(&feeds, "live/a", 1, Some(&stream)).await.unwrap();
+    stream.push(&[Key(160), Delta(200)], 0);
+    until(prepared.feed(), |feed| held(feed).ends_with("d200;")).await;
+
+    assert_eq!(prepared.begin, Some(2));
+    assert_eq!(held(prepared.feed()), "K80;d120;K160;d200;");
+}
+
+#[tokio::test]
+async fn lets_go_of_what_nobody_wants() {
+    let (feeds, _registration) = text(Settings::default());
+    let stream = TestStream::new();
+    stream.push(&[Key(0)], 0);
+    let mut prepared = prepare(&feeds, "live/a", 1, Some(&stream)).await.unwrap();
+    prepared.hold = None;
+
+    stream.push(&[Delta(40), Key(80), Delta(120)], 0);
+    until(prepared.feed(), |feed| held(feed).ends_with("d120;")).await;
+
+    assert_eq!(held(prepared.feed()), "K80;d120;");
+}
+
+#[tokio::test]
+async fn a_long_gop_loses_its_head() {
+    let bound = Settings { max_bytes: 5000, ..Settings::default() };
+    let (feeds, _registration) = text(bound);
+    let stream = TestStream::new();
+    stream.push(&[Key(0)], 1000);
+    let first = prepare(&feeds, "live/a", 1, Some(&stream)).await.unwrap();
+
+    stream.push(&(1..20).map(Delta).collect::<Vec<_>>(), 1000);
+    until(first.feed(), |feed| held(feed).contains("d19")).await;
+    let second = prepare(&feeds, "live/a", 2, None).await.unwrap();
+
+    assert_eq!(first.begin, Some(0));
+    assert_eq!(second.begin, None);
+    assert!(first.feed().info().held_bytes <= 5000);
+}
+
+#[tokio::test]
+async fn a_second_viewer_shares_the_packager() {
+    let feeds = feeds(Settings::default());
+    let format = Arc::new(TextFormat::default());
+    let _registration = feeds.register("text", Arc::clone(&format) as _).unwrap();
+    let stream = TestStream::new();
+    stream.push(&[Key(0)], 0);
+
+    let first = prepare(&feeds, "live/a", 1, Some(&stream)).await.unwrap();
+    let second = prepare(&feeds, "live/a", 2, None).await.unwrap();
+
+    assert!(Arc::ptr_eq(first.feed(), second.feed()));
+    assert_eq!(format.opened.load(Ordering::Relaxed), 1);
+    assert_eq!(first.feed().info().packager_runs, 1);
+}
+
+#[tokio::test]
+async fn passes_on_why_a_format_cannot_carry_the_stream() {
+    let feeds = feeds(Settings::default());
+    let format = TextFormat { unsupported: Some("no VP8 in text"), ..TextFormat::default() };
+    let _registration = feeds.register("text", Arc::new(format)).unwrap();
+
+    let refusal = prepare(&feeds, "live/a", 1, Some(&TestStream::new())).await.unwrap_err();
+
+    assert_eq!((refusal.status, refusal.reason.as_str()), (Status::Unsupported, "no VP8 in text"));
+}
+
+#[tokio::test]
+async fn a_failed_packager_is_replaced_at_the_next_start_point() {
+    let feeds = feeds(Settings::default());
+    let format = TextFormat::default();
+    format.failures.store(1, Ordering::Relaxed);
+    let _registration = feeds.register("text", Arc::new(format)).unwrap();
+    let stream = TestStream::new();
+    stream.push(&[Key(0)], 0);
+    let prepared = prepare(&feeds, "live/a", 1, Some(&stream)).await.unwrap();
+
+    stream.push(&[Delta(10), Delta(13)], 0);
+    stream.push(&[Delta(20), Key(30), Delta(40)], 0);
+    until(prepared.feed(), |feed| held(feed).ends_with("d40;")).await;
+
+    assert_eq!(held(prepared.feed()), "K0;!K30;d40;");
+    assert_eq!(prepared.feed().info().restarts, 1);
+}
+
+#[tokio::test]
+async fn three_failures_end_the_feed() {
+    let feeds = feeds(Settings::default());
+    let format = TextFormat::default();
+    format.failures.store(3, Ordering::Relaxed);
+    let _registration = feeds.register("text", Arc::new(format)).unwrap();
+    let stream = TestStream::new();
+    stream.push(&[Key(0)], 0);
+    let prepared = prepare(&feeds, "live/a", 1, Some(&stream)).await.unwrap();
+
+    for _ in 0..3 {
+        stream.push(&[Key(12), Delta(13)], 0);
+    }
+
+    let (reason, text) = ended(prepared.feed()).await;
+    assert_eq!(reason, Reason::Error);
+    assert!(text.contains("panicked"), "{text}");
+}
+
+#[tokio::test]
+async fn closes_when_nobody_has_watched_for_a_while() {
+    let idle_close = Duration::from_millis(1);
+    let (feeds, _registration) = text(Settings { idle_close, ..Settings::default() });
+    let stream = TestStream::new();
+    stream.push(&[Key(0)], 0);
+
+    let prepared = prepare(&feeds, "live/a", 1, Some(&stream)).await.unwrap();
+    let feed = Arc::clone(prepared.feed());
+    drop(prepared);
+
+    assert_eq!(ended(&feed).await.0, Reason::Idle);
+    assert!(feeds.list().is_empty());
+}
+
+#[tokio::test]
+async fn one_packager_a_format_and_its_feeds_end_with_it() {
+    let (feeds, registration) = text(Settings::default());
+    let stream = TestStream::new();
+    stream.push(&[Key(0)], 0);
+    let prepared = prepare(&feeds, "live/a", 1, Some(&stream)).await.unwrap();
+
+    let second = feeds.register("text", Arc::new(TextFormat::default())).unwrap_err();
+    drop(registration);
+    let late = prepare(&feeds, "live/a", 2, None).await.unwrap_err();
+
+    assert_eq!(second.status, Status::Conflict);
+    assert_eq!(ended(prepared.feed()).await.0, Reason::Stopped);
+    assert_eq!(late.status, Status::Unsupported);
+}
+
+#[tokio::test]
+async fn a_feed_of_a_stream_that_ended_gives_way_to_a_new_one() {
+    let (feeds, _registration) = text(Settings::default());
+    let stream = TestStream::new();
+    stream.push(&[Key(0)], 0);
+    let first = prepare(&feeds, "live/a", 1, Some(&stream)).await.unwrap();
+
+    stream.end(Reason::Ended);
+    ended(first.feed()).await;
+    let again = TestStream::new();
+    again.push(&[Key(0)], 0);
+    let second = prepare(&feeds, "live/a", 2, Some(&again)).await.unwrap();
+
+    assert!(!Arc::ptr_eq(first.feed(), second.feed()));
+}

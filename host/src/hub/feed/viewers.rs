@@ -1,0 +1,138 @@
+//! What the API, the console and metrics show of viewers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use plugin_api::frame::{NS_PER_MS, Ns};
+use serde::Serialize;
+
+use crate::hub::key::StreamKey;
+
+/// Who asked for a feed.
+#[derive(Clone, Debug)]
+pub struct ViewerIdentity {
+    /// The connection's id in log, API and metrics.
+    pub conn: u64,
+    pub peer: Option<SocketAddr>,
+    pub protocol: Arc<str>,
+    /// What the peer calls itself.
+    pub agent: Arc<str>,
+}
+
+/// A viewer's figures. Its fan-out thread writes them, anybody reads them.
+#[derive(Debug)]
+pub struct ViewerRecord {
+    pub identity: ViewerIdentity,
+    pub key: StreamKey,
+    pub format: Arc<str>,
+    pub variant: Arc<str>,
+    since: Instant,
+    bytes: AtomicU64,
+    skipped: AtomicU64,
+    /// The dts of the newest packet that the kernel has taken a byte of.
+    position: AtomicI64,
+}
+
+/// No packet sent yet.
+const NOWHERE: Ns = Ns::MIN;
+
+impl ViewerRecord {
+    pub(super) fn new(
+        identity: ViewerIdentity,
+        key: StreamKey,
+        format: Arc<str>,
+        variant: Arc<str>,
+    ) -> Self {
+        Self {
+            identity,
+            key,
+            format,
+            variant,
+            since: Instant::now(),
+            bytes: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+            position: AtomicI64::new(NOWHERE),
+        }
+    }
+
+    /// Bytes sent as a viewer.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Packets skipped because it lagged.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Since it was attached.
+    pub fn duration(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// `bytes` went out; the newest of them belong to the packet with this dts.
+    pub fn sent(&self, bytes: usize, position: Option<Ns>) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(dts) = position {
+            self.position.store(dts, Ordering::Relaxed);
+        }
+    }
+
+    /// `packets` were left out.
+    pub fn skip(&self, packets: u64) {
+        self.skipped.fetch_add(packets, Ordering::Relaxed);
+    }
+
+    pub(super) fn info(&self, newest: Option<Ns>) -> ViewerInfo {
+        let position = self.position.load(Ordering::Relaxed);
+        let lag = newest.filter(|_| position != NOWHERE).map(|dts| dts.saturating_sub(position));
+        ViewerInfo {
+            conn: self.identity.conn,
+            peer: self.identity.peer.map(|peer| peer.to_string()),
+            protocol: Arc::clone(&self.identity.protocol),
+            agent: Arc::clone(&self.identity.agent),
+            format: Arc::clone(&self.format),
+            variant: Arc::clone(&self.variant),
+            uptime_ms: u64::try_from(self.duration().as_millis()).unwrap_or(u64::MAX),
+            bytes: self.bytes(),
+            skipped: self.skipped(),
+            lag_ms: u64::try_from(lag.unwrap_or(0) / NS_PER_MS).unwrap_or(0),
+        }
+    }
+}
+
+/// One viewer at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct ViewerInfo {
+    pub conn: u64,
+    pub peer: Option<String>,
+    pub protocol: Arc<str>,
+    pub agent: Arc<str>,
+    pub format: Arc<str>,
+    pub variant: Arc<str>,
+    pub uptime_ms: u64,
+    pub bytes: u64,
+    /// Packets left out because it lagged.
+    pub skipped: u64,
+    /// How far what the kernel has taken is behind what the feed has.
+    pub lag_ms: u64,
+}
+
+/// One feed at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeedInfo {
+    pub key: StreamKey,
+    pub format: Arc<str>,
+    pub variant: Arc<str>,
+    pub viewers: usize,
+    /// Calls of the packager with frames, since the feed was opened.
+    pub packager_runs: u64,
+    pub packets: u64,
+    pub bytes: u64,
+    /// What is held for viewers now.
+    pub held_bytes: usize,
+    /// Packagers that failed and were opened anew.
+    pub restarts: u64,
+}
