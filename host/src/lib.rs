@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod config;
 pub mod http;
+pub mod fanout;
 pub mod hub;
 pub mod log;
 pub mod metrics;

@@ -230,6 +230,11 @@ impl Conn {
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
+    /// Whether [`Conn::close`] was called, or the socket could not be taken back.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.inner.lock().state, State::Closed)
+    }
+
     /// The borrower sent `bytes` on the lent socket.
     pub fn count_out(&self, bytes: u64) {
         self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
