@@ -88,6 +88,20 @@ fn readers_go_on_at_the_new_publishers_first_keyframe() {
 }
 
 #[test]
+fn what_the_new_publishers_tracks_became_is_not_told_of_the_old_ones() {
+    let bench = Bench::new();
+    let old = bench.try_publish("live/a", OLD).unwrap();
+    old.set_tracks(vec![video(1)]).unwrap();
+    old.push(&[key(0)]);
+    let _new = bench.publish_from("live/a", SAME_HOST);
+
+    let mut reader = bench.play("live/a");
+
+    let words = drain(&mut reader);
+    assert_eq!(words, ["shape 1 settling", "key 0", "shape 1+2 settling again", "shape 1+2"]);
+}
+
+#[test]
 fn the_old_publishers_lost_link_does_not_touch_the_new_one() {
     let bench = Bench::new();
     let old = bench.publish_from("live/a", OLD);
