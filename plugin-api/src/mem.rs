@@ -186,6 +186,13 @@ impl BufMut {
         Self { data, len: 0, capacity, mem }
     }
 
+    /// Data and block, as `alloc` of mem.h gives them; the reference passes to the caller.
+    pub fn into_raw(self) -> (NonNull<u8>, NonNull<abi::Mem>) {
+        let raw = (self.data, self.mem);
+        std::mem::forget(self);
+        raw
+    }
+
     /// How many bytes may still be added.
     pub fn remaining(&self) -> usize {
         self.capacity - self.len

@@ -237,6 +237,24 @@ fn headers_compile_as_c11_and_cpp17_without_a_warning() {
     }
 }
 
+#[test]
+fn the_c_plugin_of_the_readme_compiles() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let code = readme.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (source, library) = (dir.path().join("hello.c"), dir.path().join("libhello.so"));
+    std::fs::write(&source, code).unwrap();
+
+    let flags =
+        ["-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden"];
+    compile("cc", &flags, &source, &["-o", library.to_str().unwrap()]);
+
+    let bytes = std::fs::read(&library).unwrap();
+    let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("PLUGCAST_MANIFEST") && has("plugcast_plugin_v0"));
+    assert!(has(&format!("\"header_hash\":\"{}\"", abi::hash::HEADER_HASH)));
+}
+
 fn rust_layout() -> String {
     let mut text = String::new();
     for (name, size, align, fields) in structs() {

@@ -81,6 +81,23 @@ impl Reason {
             other => Self::Other(other),
         }
     }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn to_abi(self) -> u32 {
+        match self {
+            Self::Asked => abi::REASON_ASKED,
+            Self::Ended => abi::REASON_ENDED,
+            Self::Replaced => abi::REASON_REPLACED,
+            Self::Stopped => abi::REASON_STOPPED,
+            Self::Timeout => abi::REASON_TIMEOUT,
+            Self::Lagged => abi::REASON_LAGGED,
+            Self::Stalled => abi::REASON_STALLED,
+            Self::PeerClosed => abi::REASON_PEER_CLOSED,
+            Self::Error => abi::REASON_ERROR,
+            Self::Idle => abi::REASON_IDLE,
+            Self::Other(other) => other,
+        }
+    }
 }
 
 impl fmt::Display for Reason {
