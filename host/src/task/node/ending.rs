@@ -71,7 +71,7 @@ impl Node {
     fn begin_stop(&self, deadline: Duration) {
         let children = {
             let mut live = self.0.live.lock();
-            if live.stop || live.gone {
+            if live.stop || live.leaving {
                 return;
             }
             live.stop = true;
@@ -232,10 +232,11 @@ impl Node {
         }
         let parent = self.0.parent.as_ref().and_then(|place| place.node.upgrade()).map(Self);
         let failure = self.failure();
+        // Before the parent forgets it: a parent that is gone has no child that still counts.
+        self.0.shared.nodes.fetch_sub(1, Ordering::Relaxed);
         if let Some(parent) = &parent {
             parent.forget(self, failure);
         }
-        self.0.shared.nodes.fetch_sub(1, Ordering::Relaxed);
         let waiters = {
             let mut live = self.0.live.lock();
             live.gone = true;

@@ -221,3 +221,53 @@ fn an_executor_that_shuts_down_ends_its_tasks() {
     assert_eq!(task.state(), State::Done);
     assert_eq!(tree.nodes(), 1);
 }
+
+/// Children that come, end, fail and retry on other threads while their job is stopped.
+#[test]
+fn nothing_is_left_when_a_busy_job_is_stopped_at_any_moment() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(3)
+        .enable_time()
+        .build()
+        .unwrap();
+    let tree = Tree::new(runtime.handle().clone());
+    let drops = Drops::default();
+    let mut made = 0;
+    for round in 0..100_u64 {
+        let job = tree.root().job("job", "busy").unwrap();
+        let (spawner, counted) = (job.clone(), drops.clone());
+        let spawning = std::thread::spawn(move || {
+            let mut made = 0;
+            loop {
+                let (child, grandchild) = (Counted(counted.clone()), Counted(counted.clone()));
+                made += 2;
+                let task = spawner.spawn("session", "", async move {
+                    let _child = child;
+                    let me = current().unwrap();
+                    let nested = async move {
+                        let _grandchild = grandchild;
+                        tokio::task::yield_now().await;
+                        failed()
+                    };
+                    // Refused when the stop was faster; the future is dropped in any case.
+                    let _ = me.spawn("child", "", nested);
+                    tokio::task::yield_now().await;
+                    if made % 4 == 0 { failed() } else { std::future::pending().await }
+                });
+                if task.is_err() {
+                    return made;
+                }
+            }
+        });
+        std::thread::sleep(Duration::from_micros(round * 10));
+
+        let stopped = job.stop();
+        runtime.block_on(stopped).unwrap();
+
+        made += spawning.join().unwrap();
+        assert_eq!(job.state(), State::Done);
+        assert_eq!(drops.count(), made, "round {round}");
+        assert_eq!(tree.nodes(), 1, "round {round}");
+    }
+    assert_eq!(tree.panics(), 0);
+}
