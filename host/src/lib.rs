@@ -2,8 +2,8 @@
 
 pub mod auth;
 pub mod config;
-pub mod http;
 pub mod fanout;
+pub mod http;
 pub mod hub;
 pub mod log;
 pub mod metrics;

@@ -158,6 +158,36 @@ async fn a_connection_can_be_attached_once() {
     assert!(matches!(second, Err(Error::Conn(_))));
 }
 
+#[tokio::test]
+async fn a_thread_wakes_up_once_per_batch_and_sends_once_per_viewer() {
+    const BATCHES: u64 = 20;
+    let server = Server::with_threads(2);
+    let stream = TestStream::new();
+    stream.push(&[Key(0)], 0);
+    let mut pairs = Vec::new();
+    for _ in 0..8 {
+        pairs.push(server.view("live/a", &stream, "").await);
+    }
+    stream.push(&[Delta(1)], 0);
+    for pair in &mut pairs {
+        pair.expect("P|C1|K0;d1;").await;
+    }
+
+    let before = server.fanout.threads();
+    for batch in 0..BATCHES {
+        stream.push(&[Delta(100 + i64::try_from(batch).unwrap()), Delta(500)], 0);
+        for pair in &mut pairs {
+            pair.expect(&format!("d{};d500;", 100 + batch)).await;
+        }
+    }
+    let after = server.fanout.threads();
+
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(after.wake_ups - before.wake_ups, BATCHES);
+        assert_eq!(after.sends - before.sends, BATCHES * 4);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_viewers_get_the_same_bytes_with_one_run_of_the_packager() {
     const VIEWERS: usize = 200;

@@ -3,6 +3,7 @@
 mod delivery;
 mod endings;
 mod slow;
+mod spine;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -112,7 +112,8 @@ pub(crate) enum Stamp {
 }
 
 impl Stamp {
-    fn frame(self, fill: usize) -> Frame {
+    /// A frame of `fill` bytes.
+    pub(crate) fn frame(self, fill: usize) -> Frame {
         let (key, ms) = match self {
             Self::Key(ms) => (true, ms),
             Self::Delta(ms) => (false, ms),
@@ -222,6 +223,11 @@ pub(crate) fn feeds(settings: Settings) -> Feeds {
     let account = Account::new(usize::MAX);
     let hub = Hub::new(HubSettings::default(), Arc::new(Anybody), Arc::clone(&account));
     Feeds::new(hub, Pool::new(account), Handle::current(), settings)
+}
+
+/// The hub that the feeds read from.
+pub(crate) fn hub(feeds: &Feeds) -> &Arc<Hub> {
+    &feeds.inner.hub
 }
 
 /// Prepares a connection for the feed of a stream, which is opened on `stream` if there is none.
