@@ -1,1 +1,20 @@
-//! Skeleton.
+//! What the end to end tests stand on: a server in a process of its own, real encoders and players, a small RTMP client,
+//! and the comparison of what a viewer received with what was published.
+//!
+//! Reading order: [`server`] starts `plugcast` with the libraries of the target folder; [`clips`] makes the media;
+//! [`encoder`] and [`viewer`] run ffmpeg and others; [`rtmp`] is a client that can also misbehave; [`media`] compares.
+//!
+//! Nothing here imports the server or a plugin: they would share their mistakes.
+
+pub mod amf;
+pub mod artifacts;
+pub mod clips;
+pub mod encoder;
+pub mod flv;
+pub mod http;
+pub mod media;
+pub mod process;
+pub mod rtmp;
+pub mod server;
+pub mod viewer;
+pub mod wait;
