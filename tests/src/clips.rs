@@ -34,6 +34,8 @@ pub enum Clip {
     IntraRefresh,
     /// As [`Self::BFrames`], another picture size.
     Wide,
+    /// H.264 without B-frames, so that decoding order is all there is to know.
+    InOrder,
     /// 8 Mbit/s, enough to fill socket buffers in seconds.
     Heavy,
 }
@@ -73,6 +75,7 @@ impl Clip {
             Self::Hevc => ("192x144", "25", 6, 48_000),
             Self::AudioOnly | Self::VideoOnly => ("160x120", "25", 6, 44_100),
             Self::LongGop => ("160x120", "25", 24, 44_100),
+            Self::InOrder => ("192x144", "25", 4, 44_100),
             Self::Wide => ("256x144", "25", 6, 44_100),
             Self::Heavy => ("320x240", "25", 8, 44_100),
         };
@@ -82,7 +85,11 @@ impl Clip {
             add(&format!("-f lavfi -i testsrc2=size={size}:rate={rate}"));
         }
         if self != Self::VideoOnly {
-            add(&format!("-f lavfi -i anoisesrc=seed=7:sample_rate={sound_rate}:amplitude=0.2"));
+            // Another seed for each clip, so that a frame of sound also tells which clip it is from.
+            add(&format!(
+                "-f lavfi -i anoisesrc=seed={}:sample_rate={sound_rate}:amplitude=0.2",
+                self as u32 + 1
+            ));
         }
         add(&format!("-t {seconds}"));
         if self != Self::AudioOnly {
@@ -105,6 +112,7 @@ impl Clip {
             }
             Self::AudioOnly => "",
             Self::VideoOnly => "-c:v libx264 -preset veryfast -bf 2 -g 25 -b:v 150k",
+            Self::InOrder => "-c:v libx264 -preset ultrafast -g 25 -b:v 200k",
             Self::InBand => {
                 "-c:v libx264 -preset veryfast -bf 2 -g 25 -b:v 200k -x264-params aud=1:repeat-headers=1"
             }

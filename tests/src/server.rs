@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +20,26 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// What the surface promises for a stop.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// Held shared by every running server, alone by one whose test measures time: a small machine that runs other tests
+/// besides would be measured instead. A test has one server at a time.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+#[derive(Debug)]
+enum Turn {
+    Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
+    Shared(#[expect(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
+}
+
+impl Turn {
+    fn alone() -> Self {
+        Self::Alone(MACHINE.write().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    fn shared() -> Self {
+        Self::Shared(MACHINE.read().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+}
 
 /// A configuration and a plugins folder, not yet running.
 #[derive(Debug)]
@@ -47,7 +68,7 @@ impl Setup {
                 "data_dir": folder.path().join("data"),
             },
             "http": { "listen": "127.0.0.1:0" },
-            "log": { "format": "json", "dir": folder.path().join("data") },
+            "log": { "format": "json" },
             "plugins": { "rtmp": { "listen": "127.0.0.1:0" } },
         });
         Self { folder, config }.plugin(&artifacts::plugin_library("rtmp"))
@@ -81,9 +102,22 @@ impl Setup {
         server
     }
 
+    /// The same while no other server runs: for tests that measure time.
+    #[track_caller]
+    pub fn start_alone(self) -> Server {
+        let mut server = self.spawn_with(Turn::alone());
+        server.await_ready();
+        server
+    }
+
     /// Starts the server; it may well refuse.
     #[track_caller]
     pub fn spawn(self) -> Server {
+        self.spawn_with(Turn::shared())
+    }
+
+    #[track_caller]
+    fn spawn_with(self, turn: Turn) -> Server {
         let file = self.folder.path().join("config/plugcast.yaml");
         fs::write(&file, to_yaml(&self.config)).expect("the temporary folder is writable");
         let process = Process::spawn(
@@ -96,7 +130,7 @@ impl Setup {
                 .env_remove("PLUGCAST_CONFIG")
                 .env("RUST_BACKTRACE", "1"),
         );
-        Server { process, data: self.folder.path().join("data"), folder: self.folder }
+        Server { process, data: self.folder.path().join("data"), folder: self.folder, turn }
     }
 }
 
@@ -107,6 +141,8 @@ pub struct Server {
     data: PathBuf,
     #[expect(dead_code, reason = "removed when dropped")]
     folder: TempDir,
+    #[expect(dead_code, reason = "held")]
+    turn: Turn,
 }
 
 impl Server {

@@ -106,7 +106,7 @@ impl Dump {
     }
 }
 
-/// What ffprobe says of a stream's tracks after looking at it for a moment.
+/// What ffprobe says of a stream: its tracks, and the pictures of two seconds, decoded.
 #[track_caller]
 pub fn ffprobe(url: &str, limit: Duration) -> Value {
     let mut command = Command::new("ffprobe");

@@ -4,6 +4,7 @@
 //! order, with the same bytes, and every dts and pts differs from the source's by one constant, to the millisecond, the
 //! same for audio and video. The first video frame is a key frame.
 
+use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -255,6 +256,39 @@ pub fn assert_same(what: &str, source: &Frames, seen: &Frames, until: Until) -> 
             seen.audio.first(),
         )
     })
+}
+
+/// Fails unless dts strictly rises in each track, by no more than `step_max_ms` at a time.
+#[track_caller]
+pub fn assert_smooth(what: &str, frames: &Frames, step_max_ms: i64) {
+    for track in [Track::Video, Track::Audio] {
+        for (at, pair) in frames.track(track).windows(2).enumerate() {
+            let step = pair[1].dts_ms - pair[0].dts_ms;
+            assert!(
+                step > 0 && step <= step_max_ms,
+                "{what}: {track:?} dts goes from {} to {} ms after frame {at}",
+                pair[0].dts_ms,
+                pair[1].dts_ms
+            );
+        }
+    }
+}
+
+impl Frames {
+    /// The frames whose bytes are also among `other`'s: which of several sources they are from.
+    #[must_use]
+    pub fn that_are_in(&self, other: &Self) -> Self {
+        let keep = |frames: &[Frame], known: &[Frame]| -> Vec<Frame> {
+            let known: HashSet<&str> = known.iter().map(|frame| frame.content.as_str()).collect();
+            frames.iter().filter(|frame| known.contains(frame.content.as_str())).cloned().collect()
+        };
+        Self { video: keep(&self.video, &other.video), audio: keep(&self.audio, &other.audio) }
+    }
+
+    /// The contents of a track, in order.
+    pub fn contents(&self, track: Track) -> Vec<&str> {
+        self.track(track).iter().map(|frame| frame.content.as_str()).collect()
+    }
 }
 
 fn position(difference: &Difference) -> usize {

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Instant;
 
-use super::{Message, SET_CHUNK_SIZE};
+use super::Message;
+use super::client::SET_CHUNK_SIZE;
 
 /// In force until `SetChunkSize` (section 5.4.1).
 const FIRST_CHUNK_SIZE: usize = 128;

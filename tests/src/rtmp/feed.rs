@@ -54,6 +54,11 @@ pub fn followed_by(mut before: Vec<Cue>, cues: Vec<Cue>) -> Vec<Cue> {
     before
 }
 
+/// The tags of the first `ms` milliseconds.
+pub fn cut(tags: &[Tag], ms: u32) -> Vec<Tag> {
+    tags.iter().filter(|tag| tag.time_ms < ms).cloned().collect()
+}
+
 /// The clip `times` times, decoder configurations only at the start.
 #[must_use]
 pub fn repeated(tags: &[Tag], times: usize) -> Vec<Cue> {
@@ -64,6 +69,13 @@ pub fn repeated(tags: &[Tag], times: usize) -> Vec<Cue> {
 /// The tags of cues.
 pub fn tags(cues: &[Cue]) -> Vec<Tag> {
     cues.iter().map(|cue| cue.tag.clone()).collect()
+}
+
+/// The number of the cue that is video frame `frame`.
+#[track_caller]
+pub fn cue_of_video(cues: &[Cue], frame: usize) -> usize {
+    let mut frames = cues.iter().enumerate().filter(|(_, cue)| cue.tag.is_video_frame());
+    frames.nth(frame).expect("the feed has that many frames").0
 }
 
 /// To the end of the last video frame (or audio frame, where there is no video), supposing an even rate.

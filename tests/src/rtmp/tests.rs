@@ -1,15 +1,18 @@
 //! The client against a peer that other people wrote: ffmpeg can stand in for a server, one connection at a time.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::clips::Clip;
-use crate::media::{self, Until};
+use crate::flv::{self, Tag};
+use crate::media::{self, Frames, Until};
 use crate::process::Process;
 use crate::rtmp::feed::Feed;
+use crate::wait;
 
 /// An address that is free now. ffmpeg can't choose one by itself and say which.
 fn free_address() -> SocketAddr {
