@@ -1,1 +1,29 @@
-//! Plays and publishes through the real server and the libraries it loads, `plugcast-rtmp` and the fixtures: `misbehave`.
+//! The whole server from outside: `plugcast` as a process, plugins as the libraries that it loads, real sockets, real
+//! encoders and players.
+
+mod c_plugin;
+mod config_errors;
+mod faults;
+mod join;
+mod matrix;
+mod republish;
+mod slow_viewer;
+mod stop;
+
+use std::time::Duration;
+
+use harness::rtmp::Publisher;
+use harness::rtmp::feed::{Cue, Feed};
+use harness::server::Server;
+
+/// Longer than any clip of these tests plays, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// Starts to publish `cues` from a client of our own.
+#[track_caller]
+fn feed(server: &Server, key: &str, cues: Vec<Cue>) -> Feed {
+    let publisher = Publisher::open(server.rtmp(), key);
+    let feed = Feed::start(publisher, cues);
+    server.wait_for_stream(key);
+    feed
+}
