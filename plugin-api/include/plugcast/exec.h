@@ -29,7 +29,8 @@ typedef struct pc_exec_api {
   pc_status (*thread)(const pc_host *host, pc_str name, const pc_thread_vtable *vtable, void *ctx, pc_handle *thread);
   /* [any] The same on the blocking pool, for work that ends. */
   pc_status (*blocking)(const pc_host *host, pc_str name, const pc_thread_vtable *vtable, void *ctx, pc_handle *task);
-  /* [any] On a thread from `thread` or `blocking`: its waker (lent until the thread ends), to call poll functions with. */
+  /* [any] On a thread from `thread` or `blocking`: its waker (lent until the thread ends), to call poll functions with. NULL on
+   * any other thread. */
   pc_waker *(*thread_waker)(const pc_host *host);
   /* [any] On such a thread: sleeps until its waker is woken (PC_OK), the deadline has passed (PC_E_TIMEOUT), or the instance
    * stops (PC_E_CANCELLED). May return PC_OK for no reason. Deadline 0: none. */

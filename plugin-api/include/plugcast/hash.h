@@ -1,1 +1,1 @@
-#define PC_HEADER_HASH "fd878a6ab235e547"
+#define PC_HEADER_HASH "76de4f2489ead15b"
