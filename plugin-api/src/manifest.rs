@@ -8,8 +8,8 @@ use crate::abi::core::{
 };
 use crate::abi::hash::HEADER_HASH;
 
-/// `x86_64-linux-gnu`: what a library built now runs on.
-const TARGET: [&str; 5] = [
+/// `x86_64-linux-gnu`, in pieces: what a library, or a host, built now runs on.
+pub const TARGET: [&str; 5] = [
     std::env::consts::ARCH,
     "-",
     std::env::consts::OS,

@@ -7,12 +7,12 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::abi::core::Handle;
-use crate::error::Error;
+use crate::error::{Error, Status};
 use crate::ffi::Owned;
 use crate::ffi::net::from_abi;
 use crate::host::Host;
@@ -65,7 +65,14 @@ impl TcpListener {
 
     /// As [`TcpListener::accept`].
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<TcpStream, Error>> {
-        self.0.instance.poll_accept(self.0.handle, cx).map(|conn| TcpStream::new(conn?))
+        loop {
+            let conn = ready!(self.0.instance.poll_accept(self.0.handle, cx))?;
+            match TcpStream::new(conn) {
+                // A peer that has gone already is no reason to stop listening.
+                Err(error) if error.status != Status::CANCELLED => {}
+                result => return Poll::Ready(result),
+            }
+        }
     }
 }
 

@@ -176,6 +176,21 @@ fn a_panic_in_a_session_ends_that_session_alone() {
 }
 
 #[test]
+fn a_peer_that_has_gone_does_not_end_the_listener() {
+    let host = FakeHost::new();
+    let plugin = host.start::<Echo>("{}").unwrap();
+    host.fail_next("conn_info", Error::io("not connected"));
+
+    let mut gone = connect(&host);
+    host.block_on(async { _ = gone.read(&mut [0]).await });
+    let mut client = connect(&host);
+    host.block_on(client.write_all(b"x")).unwrap();
+    expect(&host, &mut client, "X");
+
+    plugin.stop();
+}
+
+#[test]
 fn an_unknown_config_key_is_refused_with_its_name() {
     let error = FakeHost::new().start::<Echo>(r#"{"speed": 1}"#).unwrap_err();
 
