@@ -1,7 +1,7 @@
 //! The list of rules in the config: stream pattern, action, address range, key. First match wins.
 //!
-//! An empty list is the shipped default: everyone may play, and only loopback and private networks may
-//! publish. As soon as there is one rule, what no rule allows is refused.
+//! For an action that no rule allows to anybody, the shipped default holds: everyone may play, and only
+//! loopback and private networks may publish. As soon as one rule allows it to some, others are refused.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -167,14 +167,6 @@ pub enum Refusal {
 #[must_use]
 pub fn decide(rules: &[Rule], request: &Request<'_>) -> Decision {
     let (action, peer) = (request.action, request.peer.to_canonical());
-    if rules.is_empty() {
-        return match action {
-            Action::Publish if !TRUSTED.iter().any(|range| range.contains(peer)) => {
-                Decision::Refuse(Refusal::PublicPublisher { peer })
-            }
-            Action::Play | Action::Publish => Decision::Allow,
-        };
-    }
     let mut refusal = Refusal::NoRule { action, peer };
     for rule in rules.iter().filter(|rule| rule.holds_for(request)) {
         match (&rule.key, request.key) {
@@ -196,7 +188,18 @@ pub fn decide(rules: &[Rule], request: &Request<'_>) -> Decision {
             None => Decision::Refuse(Refusal::Denied { action }),
         };
     }
-    Decision::Refuse(refusal)
+    // A rule that allows some to publish must not close playing, and a denial of one stream not all others.
+    let is_listed = rules.iter().any(|rule| rule.allow.is_some_and(|covers| covers.covers(action)));
+    if is_listed { Decision::Refuse(refusal) } else { by_default(action, peer) }
+}
+
+fn by_default(action: Action, peer: IpAddr) -> Decision {
+    match action {
+        Action::Publish if !TRUSTED.iter().any(|range| range.contains(peer)) => {
+            Decision::Refuse(Refusal::PublicPublisher { peer })
+        }
+        Action::Play | Action::Publish => Decision::Allow,
+    }
 }
 
 impl Rule {
@@ -274,6 +277,23 @@ mod tests {
             let refused = Decision::Refuse(Refusal::NoRule { action: Action::Publish, peer });
             assert_eq!(ask(&rules, Action::Publish, stream, &peer.to_string(), None), refused);
         }
+    }
+
+    #[test]
+    fn rules_about_one_action_leave_the_other_as_shipped() {
+        let rules = rules(serde_json::json!([
+            {"stream": "live/**", "allow": "publish", "key": "MARK"},
+            {"stream": "live/closed", "deny": "play"},
+        ]));
+
+        assert_eq!(ask(&rules, Action::Play, "live/a", "8.8.8.8", None), Decision::Allow);
+        let denied = Decision::Refuse(Refusal::Denied { action: Action::Play });
+        assert_eq!(ask(&rules, Action::Play, "live/closed", "8.8.8.8", None), denied);
+        // A wrong key never falls back to the default.
+        assert_eq!(
+            ask(&rules, Action::Publish, "live/a", "127.0.0.1", Some("x")),
+            Decision::Refuse(Refusal::WrongKey)
+        );
     }
 
     #[test]

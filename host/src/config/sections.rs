@@ -42,8 +42,8 @@ pub struct Config {
     pub fanout: Fanout,
     /// The metrics page.
     pub metrics: Metrics,
-    /// Who may publish and play: the first rule that matches decides. Without rules everyone may play,
-    /// and loopback and private networks may publish.
+    /// Who may publish and play: the first rule that matches decides. As long as no rule allows an
+    /// action to some, everyone may play, and loopback and private networks may publish.
     pub auth: Vec<Rule>,
     /// One section for each instance of a plugin, by the name of the instance.
     pub plugins: BTreeMap<String, PluginSection>,
