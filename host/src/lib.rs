@@ -1,12 +1,16 @@
 //! The process `plugcast`: loads plugins and owns streams, sockets and threads. It knows no protocol but HTTP.
 
+pub(crate) mod abi;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod fanout;
 pub mod http;
 pub mod hub;
+pub mod listeners;
 pub mod log;
 pub mod metrics;
 pub mod net;
 pub mod plugin;
+pub mod server;
 pub mod task;

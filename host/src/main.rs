@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `plugcast`. What it can do is in [`plugcast::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    plugcast::cli::main()
+}

@@ -249,9 +249,6 @@ fn the_c_plugin_of_the_readme_compiles() {
         ["-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden"];
     compile("cc", &flags, &source, &["-o", library.to_str().unwrap()]);
 
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        return; // hash.h is being rewritten beside this test
-    }
     let bytes = std::fs::read(&library).unwrap();
     let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(has("PLUGCAST_MANIFEST") && has("plugcast_plugin_v0"));

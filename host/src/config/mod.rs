@@ -19,6 +19,7 @@ mod mistake;
 mod plugins;
 mod schema;
 mod sections;
+mod settings;
 mod show;
 mod streams;
 #[cfg(test)]

@@ -46,6 +46,11 @@ impl Net {
         Self { runtime, next_id: Arc::new(AtomicU64::new(1)) }
     }
 
+    /// Connections accepted and dialled since the start.
+    pub fn connections(&self) -> u64 {
+        self.next_id.load(Ordering::Relaxed) - 1
+    }
+
     /// The runtime that drives the sockets.
     pub fn runtime(&self) -> &Handle {
         &self.runtime

@@ -46,7 +46,9 @@ pub fn search(folders: &[PathBuf], host: &Requirements) -> Search {
     let mut search = Search::default();
     for folder in folders {
         match libraries(folder) {
-            Ok(files) => search.found.extend(files.into_iter().filter_map(|path| examine(path, host))),
+            Ok(files) => {
+                search.found.extend(files.into_iter().filter_map(|path| examine(path, host)))
+            }
             Err(problem) => search.problems.push(problem),
         }
     }
@@ -56,17 +58,25 @@ pub fn search(folders: &[PathBuf], host: &Requirements) -> Search {
 
 fn libraries(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let name = folder.display();
-    let entries = std::fs::read_dir(folder).map_err(|error| format!("plugin folder {name}: {error}"))?;
+    let entries =
+        std::fs::read_dir(folder).map_err(|error| format!("plugin folder {name}: {error}"))?;
     if others_may_write(folder) {
-        return Err(format!("plugin folder {name}: everybody may write to it; run chmod o-w {name}"));
+        return Err(format!(
+            "plugin folder {name}: everybody may write to it; run chmod o-w {name}"
+        ));
     }
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == std::env::consts::DLL_EXTENSION))
+        .filter(|path| {
+            path.extension().is_some_and(|extension| extension == std::env::consts::DLL_EXTENSION)
+        })
         .collect();
     files.sort();
     if files.len() > FILES_MAX {
-        return Err(format!("plugin folder {name}: holds {} libraries, more than {FILES_MAX}", files.len()));
+        return Err(format!(
+            "plugin folder {name}: holds {} libraries, more than {FILES_MAX}",
+            files.len()
+        ));
     }
     Ok(files)
 }
@@ -79,7 +89,9 @@ fn examine(path: PathBuf, host: &Requirements) -> Option<Found> {
             return None;
         }
         Err(error) => Verdict::Invalid(error.to_string()),
-        Ok(Some(_)) if others_may_write(&path) => Verdict::Invalid("everybody may write to the file".into()),
+        Ok(Some(_)) if others_may_write(&path) => {
+            Verdict::Invalid("everybody may write to the file".into())
+        }
         Ok(Some(manifest)) => match mismatch(&manifest, host) {
             None => Verdict::Candidate(Box::new(manifest)),
             Some(reason) => Verdict::Refused(Box::new(manifest), reason),
@@ -94,7 +106,10 @@ fn mismatch(manifest: &Manifest, host: &Requirements) -> Option<String> {
         return Some(format!("built for {}, this host is {}", manifest.target, host.target));
     }
     if abi.major != host.abi_major {
-        return Some(format!("built against ABI v{}, this host has v{}", abi.major, host.abi_major));
+        return Some(format!(
+            "built against ABI v{}, this host has v{}",
+            abi.major, host.abi_major
+        ));
     }
     if abi.header_hash != host.header_hash {
         return Some(format!(
@@ -113,11 +128,12 @@ fn refuse_duplicates(found: &mut [Found]) {
     let paths: Vec<_> = found.iter().map(|found| found.path.clone()).collect();
     for (index, found) in found.iter_mut().enumerate() {
         let Some(Some((id, version))) = candidates.get(index) else { continue };
-        let better = candidates.iter().zip(&paths).enumerate().find_map(|(other, (rival, path))| {
-            let (rival_id, rival_version) = rival.as_ref()?;
-            let wins = rival_version > version || (rival_version == version && other < index);
-            (rival_id == id && wins).then_some(path)
-        });
+        let better =
+            candidates.iter().zip(&paths).enumerate().find_map(|(other, (rival, path))| {
+                let (rival_id, rival_version) = rival.as_ref()?;
+                let wins = rival_version > version || (rival_version == version && other < index);
+                (rival_id == id && wins).then_some(path)
+            });
         let Some(better) = better else { continue };
         let reason = format!("{} has the same id and is preferred", better.display());
         if let Verdict::Candidate(manifest) = &found.verdict {
@@ -128,7 +144,8 @@ fn refuse_duplicates(found: &mut [Found]) {
 
 fn candidate(found: &Found) -> Option<(String, Vec<u64>)> {
     let Verdict::Candidate(manifest) = &found.verdict else { return None };
-    let numbers = manifest.version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect();
+    let numbers =
+        manifest.version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect();
     Some((manifest.id.clone(), numbers))
 }
 
@@ -142,15 +159,20 @@ mod tests {
     use super::*;
 
     fn found(path: &str, id: &str, version: &str) -> Found {
-        let json =
-            format!(r#"{{"id":{id:?},"version":{version:?},"abi":{{"major":0,"header_hash":"h"}},"target":"t"}}"#);
+        let json = format!(
+            r#"{{"id":{id:?},"version":{version:?},"abi":{{"major":0,"header_hash":"h"}},"target":"t"}}"#
+        );
         let manifest = serde_json::from_str(&json).unwrap();
         Found { path: path.into(), verdict: Verdict::Candidate(Box::new(manifest)) }
     }
 
     #[test]
     fn the_highest_version_wins_and_the_others_say_so() {
-        let mut files = [found("a.so", "x", "0.9.0"), found("b.so", "x", "0.10.0"), found("c.so", "x", "0.10.0")];
+        let mut files = [
+            found("a.so", "x", "0.9.0"),
+            found("b.so", "x", "0.10.0"),
+            found("c.so", "x", "0.10.0"),
+        ];
 
         refuse_duplicates(&mut files);
 
@@ -164,11 +186,16 @@ mod tests {
     #[test]
     fn the_refusal_of_other_headers_names_both() {
         let host = Requirements { abi_major: 0, header_hash: "mine".into(), target: "t".into() };
-        let Verdict::Candidate(manifest) = found("a.so", "x", "1.0.0").verdict else { unreachable!() };
+        let Verdict::Candidate(manifest) = found("a.so", "x", "1.0.0").verdict else {
+            unreachable!()
+        };
 
         let reason = mismatch(&manifest, &host).unwrap();
 
-        assert!(reason.contains("headers h,") && reason.contains("mine") && reason.contains("rebuild"), "{reason}");
+        assert!(
+            reason.contains("headers h,") && reason.contains("mine") && reason.contains("rebuild"),
+            "{reason}"
+        );
     }
 
     #[test]

@@ -108,9 +108,12 @@ pub fn parse<'data, R: ReadRef<'data>>(data: R) -> Result<Option<Manifest>, Erro
 }
 
 /// The bytes from the manifest symbol to the end of its segment.
-fn symbol_bytes<'data, R: ReadRef<'data>>(file: &object::File<'data, R>) -> Result<Option<&'data [u8]>, Error> {
+fn symbol_bytes<'data, R: ReadRef<'data>>(
+    file: &object::File<'data, R>,
+) -> Result<Option<&'data [u8]>, Error> {
     let mut symbols = file.dynamic_symbols().take(SYMBOLS_MAX);
-    let Some(symbol) = symbols.find(|symbol| symbol.is_definition() && symbol.name() == Ok(SYMBOL)) else {
+    let Some(symbol) = symbols.find(|symbol| symbol.is_definition() && symbol.name() == Ok(SYMBOL))
+    else {
         return Ok(None);
     };
     let address = symbol.address();
@@ -222,13 +225,17 @@ mod tests {
     fn refuses_every_truncation() {
         let whole = blob(GOOD);
         for len in 0..whole.len() {
-            assert!(matches!(parse_blob(&whole[..len]), Err(Error::Truncated { .. })), "cut at {len}");
+            assert!(
+                matches!(parse_blob(&whole[..len]), Err(Error::Truncated { .. })),
+                "cut at {len}"
+            );
         }
     }
 
     #[test]
     fn refuses_what_is_damaged() {
-        let cases: &[(&str, usize, u8, fn(&Error) -> bool)] = &[
+        type Expected = fn(&Error) -> bool;
+        let cases: &[(&str, usize, u8, Expected)] = &[
             ("magic", 0, b'p', |e| matches!(e, Error::Magic)),
             ("format", 8, 2, |e| matches!(e, Error::Format(2))),
             ("length", 15, 0xff, |e| matches!(e, Error::Length(_))),

@@ -7,4 +7,8 @@
 //! Every file found and every instance configured has a state and a reason; nothing fails silently.
 
 pub mod discovery;
+pub mod instance;
+mod library;
+mod lifecycle;
+pub mod manager;
 pub mod manifest;

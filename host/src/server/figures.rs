@@ -1,0 +1,146 @@
+//! The server's state as the API and the metrics page show it.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Value, json};
+
+use super::Services;
+use crate::http::{self, Listing, Page, Problem, Readiness};
+use crate::hub::info::StreamInfo;
+use crate::hub::key::StreamKey;
+use crate::metrics::{self, HostFigures, StreamFigures};
+use crate::plugin::manager::{Manager, State};
+
+/// Where the server is between its start and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    Starting,
+    Ready,
+    Draining,
+}
+
+/// See the module. Made before what it shows, since that counts into the metrics.
+pub(super) struct Figures {
+    phase: AtomicU8,
+    shown: OnceLock<Shown>,
+}
+
+struct Shown {
+    services: Arc<Services>,
+    manager: Arc<Manager>,
+}
+
+impl Figures {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { phase: AtomicU8::new(Phase::Starting as u8), shown: OnceLock::new() })
+    }
+
+    pub(super) fn show(&self, services: Arc<Services>, manager: Arc<Manager>) {
+        // Set once, at the start.
+        let _ = self.shown.set(Shown { services, manager });
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    fn streams(&self) -> Vec<StreamInfo> {
+        self.shown.get().map(|shown| shown.services.hub.streams()).unwrap_or_default()
+    }
+}
+
+impl Shown {
+    /// A stream with its viewers and its URLs.
+    fn describe(&self, info: &StreamInfo) -> Value {
+        let mut value = serde_json::to_value(info).unwrap_or_default();
+        if let Some(object) = value.as_object_mut() {
+            object.insert("viewers".into(), json!(self.services.feeds.viewers(&info.key)));
+            object.insert("urls".into(), json!(self.services.listeners.urls(info.key.as_str())));
+        }
+        value
+    }
+}
+
+impl http::Source for Figures {
+    fn readiness(&self) -> Readiness {
+        match self.phase.load(Ordering::Acquire) {
+            phase if phase == Phase::Starting as u8 => Readiness::Starting,
+            phase if phase == Phase::Draining as u8 => Readiness::Draining,
+            _ if self.shown.get().is_some_and(|shown| !shown.manager.required_are_running()) => {
+                Readiness::PluginDown
+            }
+            _ => Readiness::Ready,
+        }
+    }
+
+    fn streams(&self, page: &Page) -> Result<Listing, Problem> {
+        page.list(Self::streams(self).into_iter().map(|info| (info.key.to_string(), info)))
+    }
+
+    fn stream(&self, key: &str) -> Option<Value> {
+        let shown = self.shown.get()?;
+        let info = shown.services.hub.stream(&StreamKey::new(key).ok()?)?;
+        Some(shown.describe(&info))
+    }
+
+    fn plugins(&self, page: &Page) -> Result<Listing, Problem> {
+        let plugins = self.shown.get().map(|shown| shown.manager.list()).unwrap_or_default();
+        page.list(plugins.into_iter().map(|plugin| (plugin.instance.clone(), plugin)))
+    }
+
+    fn tasks(&self, page: &Page) -> Result<Listing, Problem> {
+        let tasks = self.shown.get().map(|shown| shown.services.tasks.list()).unwrap_or_default();
+        page.list(tasks.into_iter().map(|task| (task.id, task)))
+    }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+impl metrics::Source for Figures {
+    fn host(&self) -> HostFigures {
+        let Some(Shown { services, manager }) = self.shown.get() else {
+            return HostFigures::default();
+        };
+        let streams = services.hub.streams();
+        let feeds = services.feeds.list();
+        let plugins = manager.list();
+        let in_state = |state| count(plugins.iter().filter(|plugin| plugin.state == state).count());
+        let limit = services.memory.limit();
+        HostFigures {
+            memory_used: count(services.memory.used()),
+            memory_limit: if limit == usize::MAX { 0 } else { count(limit) },
+            streams: count(streams.len()),
+            publishers: count(streams.iter().filter(|stream| stream.publisher.is_some()).count()),
+            viewers: count(feeds.iter().map(|feed| feed.viewers).sum()),
+            feeds: count(feeds.len()),
+            plugins_active: in_state(State::Running),
+            plugins_faulted: in_state(State::Faulted) + in_state(State::Stuck),
+            tasks: count(services.tasks.nodes()),
+            task_panics: services.tasks.panics(),
+            connections_accepted: services.net.connections(),
+        }
+    }
+
+    fn streams(&self) -> Vec<StreamFigures> {
+        let Some(Shown { services, .. }) = self.shown.get() else { return Vec::new() };
+        let feeds = services.feeds.list();
+        let figures = services.hub.streams().into_iter().map(|stream| {
+            let own = feeds.iter().filter(|feed| feed.key == stream.key);
+            let viewers = services.feeds.viewers(&stream.key);
+            StreamFigures {
+                viewers: count(own.map(|feed| feed.viewers).sum()),
+                bytes_out: viewers.iter().map(|viewer| viewer.bytes).sum(),
+                bytes_in: stream.bytes,
+                frames: stream.frames,
+                frames_dropped: stream.dropped_frames,
+                frames_lost: stream.lost_frames,
+                key: stream.key.to_string(),
+            }
+        });
+        figures.collect()
+    }
+}
