@@ -90,7 +90,7 @@ fn the_api_shows_the_stream_its_viewers_and_the_plugin() {
     let tasks = server.api("/api/v1/tasks");
 
     assert!(streams.iter().any(|stream| stream["key"] == "live/x"), "{streams:#?}");
-    assert_eq!(plugin["state"], "active", "{plugin:#}");
+    assert_eq!(plugin["state"], "running", "{plugin:#}");
     assert!(tasks.to_string().contains("rtmp"), "{tasks:#}");
     feed.stop().finish();
     server.wait_for_event("stream.stop", LIMIT, |event| event.text("key") == "live/x");
