@@ -224,3 +224,13 @@ enum Step {
 fn sends_the_rest(reason: Reason) -> bool {
     !matches!(reason, Reason::Error | Reason::Stopped)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewer_takes_half_a_kibibyte_on_its_thread() {
+        assert!(size_of::<Attached>() <= 512, "{}", size_of::<Attached>());
+    }
+}

@@ -10,6 +10,7 @@ use plugin_api::mem::Buf;
 use rustix::event::EventfdFlags;
 
 use super::attached::Attached;
+use super::lag::LagPolicy;
 use crate::hub::Reason;
 use crate::hub::feed::FeedWaker;
 
@@ -27,6 +28,7 @@ pub(super) enum Command {
     DetachAll(Reason),
     /// All viewers, now, and the thread ends.
     Quit(Reason),
+    SetPolicy(LagPolicy),
     #[cfg(test)]
     Panic,
 }

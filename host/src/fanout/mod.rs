@@ -31,6 +31,7 @@ use plugin_api::mem::{Buf, Pool};
 
 use self::attached::Attached;
 use self::inbox::{Command, Inbox};
+use self::lag::LagPolicy;
 use self::loads::Loads;
 pub use self::loads::ThreadInfo;
 use self::viewer::Control;
@@ -143,6 +144,12 @@ impl Fanout {
             return Err(Error::Stopped);
         }
         Ok(Viewer::new(control, Arc::clone(conn), inner.pool.clone()))
+    }
+
+    /// New limits for lag and stalls, for viewers that are attached too. The rest of the settings needs new threads.
+    pub fn set_limits(&self, settings: &Settings) {
+        let policy = LagPolicy::new(settings);
+        self.inner.tell_all(|| Command::SetPolicy(policy));
     }
 
     /// What each thread has to do.

@@ -97,12 +97,11 @@ async fn a_slow_viewer_jumps_to_start_points_and_others_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_viewer_that_takes_nothing_is_closed() {
-    let server = Server::start(&Settings {
-        threads: Some(1),
-        stall_timeout: Duration::from_millis(50),
-        send_buffer: Some(16 << 10),
-        ..Settings::default()
-    });
+    let settings =
+        Settings { threads: Some(1), send_buffer: Some(16 << 10), ..Settings::default() };
+    let server = Server::start(&settings);
+    let stall_timeout = Duration::from_millis(50);
+    server.fanout.set_limits(&Settings { stall_timeout, ..settings });
     let stream = TestStream::new();
     push_gop(&stream, 0);
     let (conn, mut client) = server.connect_narrow().await;

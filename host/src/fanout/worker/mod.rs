@@ -199,6 +199,7 @@ impl Worker {
                 self.quit = true;
                 self.leave_all(Leave::Dead(reason));
             }
+            Command::SetPolicy(policy) => self.policy = policy,
             #[cfg(test)]
             Command::Panic => panic!("asked to"),
         }

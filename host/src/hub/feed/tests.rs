@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use plugin_api::mem::{Account, Pool};
+
 use super::live::Phase;
+use super::staging::Staging;
 use super::testing::Stamp::{Delta, Key};
 use super::testing::{TestStream, TextFormat, feeds, prepare};
-use super::{Feed, Feeds, Packets, Registration, Settings};
+use super::{Feed, FeedKey, FeedOut, Feeds, PacketRef, Packets, Registration, Settings};
+use crate::hub::key::StreamKey;
 use crate::hub::{Reason, Status};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -204,4 +208,57 @@ async fn a_feed_of_a_stream_that_ended_gives_way_to_a_new_one() {
     let second = prepare(&feeds, "live/a", 2, Some(&again)).await.unwrap();
 
     assert!(!Arc::ptr_eq(first.feed(), second.feed()));
+}
+
+#[test]
+fn a_reader_that_fell_far_behind_can_finish_the_packet_it_has_begun() {
+    let key = FeedKey {
+        stream: StreamKey::new("live/a").unwrap(),
+        format: "text".into(),
+        variant: "".into(),
+    };
+    let settings = Settings { max_lag: Duration::ZERO, ..Settings::default() };
+    let feed = Feed::new(1, key, None, &settings);
+    let mut staging = Staging::new(Pool::new(Account::new(usize::MAX)));
+    let mut write = |text: &str, dts| {
+        let head = match staging.last_head() {
+            0 => staging.set_head(&[], &[]).unwrap(),
+            head => head,
+        };
+        let parts = [text.as_bytes()];
+        let packet = PacketRef { start_point: true, droppable: false, dts, head, parts: &parts };
+        staging.write(&[packet]).unwrap();
+        feed.commit(&mut staging);
+    };
+    let mut window = Packets::default();
+
+    write("begun", 0);
+    feed.follow(&mut window);
+    (1..5).for_each(|dts| write("missed", dts));
+    write("newest", 5);
+    feed.follow(&mut window);
+
+    assert!(window.get(0).is_none());
+    assert_eq!(window.rest(0, 2).as_deref(), Some(&b"gun"[..]));
+    assert_eq!((window.first(), window.newest_start(), window.end()), (5, Some(5), 6));
+    window.let_go();
+    assert!(window.rest(0, 2).is_none());
+    assert_eq!(window.rest(5, 0).as_deref(), Some(&b"newest"[..]));
+}
+
+#[test]
+fn packets_without_the_head_in_force_or_without_bytes_are_refused() {
+    let mut staging = Staging::new(Pool::new(Account::new(1 << 20)));
+    let first = staging.set_head(&[], &[]).unwrap();
+    let second = staging.set_head(&[], &[]).unwrap();
+    let mut write = |head, parts: &[&[u8]]| {
+        staging.write(&[PacketRef { start_point: true, droppable: false, dts: 0, head, parts }])
+    };
+
+    assert!(write(first, &[b"x"]).is_err());
+    assert!(write(second + 1, &[b"x"]).is_err());
+    assert!(write(second, &[]).is_err());
+    assert!(write(second, &[b"x"]).is_ok());
+    let error = write(second, &[&vec![0; 2 << 20]]).unwrap_err();
+    assert!(error.text.contains("memory limit"), "{error}");
 }
