@@ -89,7 +89,7 @@ impl Inbox {
 
     /// Moves everything that waits into `into`, which is empty. Later mail wakes the thread again.
     pub(super) fn take(&self, into: &mut Waiting) {
-        if self.signalled.swap(false, Ordering::SeqCst) {
+        if self.signalled.swap(false, Ordering::AcqRel) {
             let mut count = [0; 8];
             // Empties the counter; that there was nothing is no error.
             let _nothing = rustix::io::read(&self.wake, &mut count[..]);
@@ -107,7 +107,7 @@ impl Inbox {
     }
 
     fn signal(&self) {
-        if !self.signalled.swap(true, Ordering::SeqCst) {
+        if !self.signalled.swap(true, Ordering::AcqRel) {
             let one = 1_u64.to_ne_bytes();
             // The counter can't overflow: it is written once per look.
             let _written = rustix::io::write(&self.wake, &one);

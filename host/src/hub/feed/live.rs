@@ -87,7 +87,8 @@ pub struct Watch {
 impl Watch {
     /// The thread looks at the feed now: later news needs another wake-up.
     pub fn looked(&self) {
-        self.told.store(false, Ordering::SeqCst);
+        // A swap, not a store: it reads what a writer left that found the thread told already, and so sees its packets.
+        self.told.swap(false, Ordering::AcqRel);
     }
 
     /// No viewer of this thread needs a packet before `seq`.
@@ -101,7 +102,7 @@ impl Watch {
     }
 
     fn tell(&self) {
-        if !self.told.swap(true, Ordering::SeqCst) {
+        if !self.told.swap(true, Ordering::AcqRel) {
             self.waker.wake(self.slot);
         }
     }
