@@ -128,7 +128,8 @@ impl Manager {
     /// What is missing when an instance that is required does not come up.
     pub(crate) fn start_all(&self) -> Result<(), String> {
         let _control = self.control.lock();
-        for index in 0..self.entries.lock().len() {
+        let instances = self.entries.lock().len();
+        for index in 0..instances {
             self.start(index);
         }
         let entries = self.entries.lock();
