@@ -89,11 +89,9 @@ impl Inbox {
 
     /// Moves everything that waits into `into`, which is empty. Later mail wakes the thread again.
     pub(super) fn take(&self, into: &mut Waiting) {
-        if self.signalled.swap(false, Ordering::AcqRel) {
-            let mut count = [0; 8];
-            // Empties the counter; that there was nothing is no error.
-            let _nothing = rustix::io::read(&self.wake, &mut count[..]);
-        }
+        // Before the list is taken: what is put afterwards signals again. The counter is never read, since every write to
+        // it is an edge for epoll.
+        self.signalled.swap(false, Ordering::AcqRel);
         let mut waiting = self.waiting.lock();
         std::mem::swap(&mut waiting.commands, &mut into.commands);
         std::mem::swap(&mut waiting.news, &mut into.news);
@@ -109,7 +107,7 @@ impl Inbox {
     fn signal(&self) {
         if !self.signalled.swap(true, Ordering::AcqRel) {
             let one = 1_u64.to_ne_bytes();
-            // The counter can't overflow: it is written once per look.
+            // Written once per look, the counter does not overflow in the life of a machine.
             let _written = rustix::io::write(&self.wake, &one);
         }
     }
@@ -119,5 +117,57 @@ impl FeedWaker for Inbox {
     fn wake(&self, slot: usize) {
         self.waiting.lock().news.push(slot);
         self.signal();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use rustix::event::Timespec;
+    use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+
+    use super::*;
+
+    /// Two senders, each of which waits for its last message to be taken: a lost wake-up stops everything.
+    #[test]
+    fn no_wake_up_is_lost() {
+        const ROUNDS: u64 = 20_000;
+        let inbox = Inbox::new().unwrap();
+        let poll = epoll::create(CreateFlags::CLOEXEC).unwrap();
+        let edge = EventFlags::IN | EventFlags::ET;
+        epoll::add(&poll, inbox.descriptor(), EventData::new_u64(0), edge).unwrap();
+        let taken = [AtomicU64::new(0), AtomicU64::new(0)];
+        let deadline = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+        std::thread::scope(|scope| {
+            for sender in 0..2_usize {
+                let (inbox, taken) = (&inbox, &taken);
+                scope.spawn(move || {
+                    for round in 1..=ROUNDS {
+                        assert!(inbox.send(Command::ResumeReading(sender as u64)).is_ok());
+                        while taken[sender].load(Ordering::Acquire) < round {
+                            std::hint::spin_loop();
+                        }
+                    }
+                });
+            }
+            let mut mail = Waiting::default();
+            while taken.iter().any(|taken| taken.load(Ordering::Acquire) < ROUNDS) {
+                let mut events = Vec::with_capacity(4);
+                let room = rustix::buffer::spare_capacity(&mut events);
+                let n = epoll::wait(&poll, room, Some(&deadline)).unwrap();
+                if n == 0 {
+                    // Lets the senders end, so that the test can fail.
+                    taken.iter().for_each(|taken| taken.store(ROUNDS, Ordering::Release));
+                    panic!("a wake-up was lost");
+                }
+                inbox.take(&mut mail);
+                for command in mail.commands.drain(..) {
+                    let Command::ResumeReading(sender) = command else { continue };
+                    taken[usize::try_from(sender).unwrap()].fetch_add(1, Ordering::AcqRel);
+                }
+            }
+        });
     }
 }
