@@ -52,7 +52,9 @@ fn reference_has_a_comment_line_for_every_key() {
 
 #[test]
 fn reference_loads() {
-    let loaded = Setup::yaml(REFERENCE).loaded();
+    // Sections of plugins are compared with their schemas by the plugins' own tests.
+    let (own, _) = REFERENCE.split_once("\nplugins:").unwrap();
+    let loaded = Setup::yaml(own).loaded();
 
     assert_eq!(loaded.config.http.listen.to_string(), "[::]:8080");
 }
