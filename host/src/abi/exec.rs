@@ -94,7 +94,7 @@ unsafe extern "C" fn start_thread(
     ctx: *mut c_void,
     handle: *mut Handle,
 ) -> Status {
-    call(host, |instance| {
+    always(host, |instance| {
         let node =
             thread::start(instance, Place::Thread, borrow::text(name, "name")?, vtable, ctx)?;
         super::give_task(instance, node, handle)
@@ -108,7 +108,7 @@ unsafe extern "C" fn start_blocking(
     ctx: *mut c_void,
     handle: *mut Handle,
 ) -> Status {
-    call(host, |instance| {
+    always(host, |instance| {
         let node =
             thread::start(instance, Place::Blocking, borrow::text(name, "name")?, vtable, ctx)?;
         super::give_task(instance, node, handle)

@@ -134,7 +134,11 @@ pub(super) fn start(
     if vtable.run.is_none() || vtable.drop.is_none() {
         return Err(Fault::invalid("the thread's table lacks run or drop"));
     }
+    // Taken first: whatever fails from here on drops the context, as core.h promises.
     let body = Body { vtable, ctx: Context0(ctx), instance, _alive: instance.census.context() };
+    if instance.is_cancelled() {
+        return Err(Fault::cancelled());
+    }
     let kind = match place {
         Place::Blocking => "blocking",
         Place::Thread => "thread",
