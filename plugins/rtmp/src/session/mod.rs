@@ -133,20 +133,25 @@ impl Session {
             Ok(()) => End::PeerClosed,
             Err(end) => end,
         };
-        let (phase, name) = (self.phase(), self.role.name());
+        self.log_end(&end);
         // Gives the stream up before the last words, which may take a while.
         self.role = Role::Idle;
         if !matches!(end, End::PeerClosed | End::WriteTimeout(_) | End::Unread) {
             // Best effort: the peer may be gone.
             let _ = self.close().await;
         }
-        self.log_end(&end, phase, name);
     }
 
     async fn serve(&mut self) -> Result<(), End> {
         self.idle()?;
         self.shake_hands().await?;
         loop {
+            // First, since bytes may have come with the end of the handshake.
+            let result = self.on_messages();
+            self.link.acknowledge();
+            // What came before a mistake was right, and its answers are due.
+            self.flush().await?;
+            result?;
             match self.next_event().await {
                 Event::Bytes(Ok(0)) => return Ok(()),
                 Event::Bytes(Ok(_)) => {}
@@ -158,11 +163,6 @@ impl Session {
                 Event::Published(publisher) => self.on_published(publisher)?,
                 Event::Stop => return Err(self.on_stop().await),
             }
-            let result = self.on_messages();
-            self.link.acknowledge();
-            // What came before a mistake was right, and its answers are due.
-            self.flush().await?;
-            result?;
         }
     }
 
@@ -356,7 +356,8 @@ impl Session {
         }
     }
 
-    fn log_end(&self, end: &End, phase: &str, role: &str) {
+    fn log_end(&self, end: &End) {
+        let (phase, role) = (self.phase(), self.role.name());
         let info = self.stream.info();
         macro_rules! log {
             ($level:ident) => {
@@ -389,3 +390,6 @@ fn part_of(whole: &Buf, part: &[u8]) -> Buf {
         _ => Buf::default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
