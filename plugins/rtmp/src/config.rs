@@ -89,6 +89,17 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_every_key_and_its_default() {
+        let readme = include_str!("../README.md");
+        for (key, default) in serde_json::to_value(Config::default()).unwrap().as_object().unwrap()
+        {
+            let text = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+            let row = |default: &str| readme.contains(&format!("| `{key}` | `{default}` |"));
+            assert!(row(&text) || row(&format!("\"{text}\"")), "{key}: {text}");
+        }
+    }
+
+    #[test]
     fn refuses_what_it_does_not_know() {
         for json in [r#"{"chunksize": 1}"#, r#"{"hevc": "both"}"#, r#"{"max_message": "many"}"#] {
             assert!(serde_json::from_str::<Config>(json).is_err(), "{json}");

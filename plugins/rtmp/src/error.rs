@@ -60,9 +60,24 @@ impl End {
         }
     }
 
+    /// Whether there is a peer that would read why.
+    pub(crate) fn can_be_told(&self) -> bool {
+        !matches!(
+            self,
+            Self::PeerClosed
+                | Self::WriteTimeout(_)
+                | Self::Unread
+                | Self::Stream(Reason::Stalled | Reason::PeerClosed)
+        )
+    }
+
     /// Who is wrong decides: nobody is debug, the peer or an operator's rule is info, we are error.
     pub(crate) fn level(&self) -> tracing::Level {
         match self {
+            // The peer was silent, or too slow.
+            Self::Stream(Reason::Timeout | Reason::Stalled | Reason::Lagged) => {
+                tracing::Level::INFO
+            }
             Self::PeerClosed | Self::Stopped | Self::Stream(_) => tracing::Level::DEBUG,
             Self::Peer(wire::Error::NoMemory { .. } | wire::Error::OutgoingTooLong { .. })
             | Self::Host(_) => tracing::Level::ERROR,

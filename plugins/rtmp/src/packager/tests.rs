@@ -307,3 +307,18 @@ fn a_long_frame_is_cut_into_chunks() {
     assert_eq!(coded(&feed.played_from(0)), coded(&sent));
     assert!(feed.packets[0].3.len() > body.len() + 15 * 5);
 }
+
+#[test]
+fn milliseconds_of_every_rate_come_out_again() {
+    // 29.97 and 59.94 pictures and 1024 samples of 44.1 kHz, as encoders round them, from any start.
+    for (numerator, denominator) in [(1_001_000, 30_000), (1_001_000, 60_000), (1_024_000, 44_100)]
+    {
+        for start in [0, 0xff_fff0, 0xffff_ff00_i64] {
+            for index in 0..5000_i64 {
+                let ms = start + (index * numerator + denominator / 2) / denominator;
+                let expected = u32::try_from(ms & 0xffff_ffff).unwrap();
+                assert_eq!(message::wire_ms(ms * NS_PER_MS), expected);
+            }
+        }
+    }
+}

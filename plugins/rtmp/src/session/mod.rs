@@ -136,7 +136,7 @@ impl Session {
         self.log_end(&end);
         // Gives the stream up before the last words, which may take a while.
         self.role = Role::Idle;
-        if !matches!(end, End::PeerClosed | End::WriteTimeout(_) | End::Unread) {
+        if end.can_be_told() {
             // Best effort: the peer may be gone.
             let _ = self.close().await;
         }

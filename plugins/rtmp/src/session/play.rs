@@ -119,7 +119,9 @@ impl Session {
             // Asked to go on before the pause was there: it goes on at a packet boundary.
             (Role::Playing(playing), false) if matches!(playing.next, Some(Next::Pause)) => {
                 let name = playing.name.clone();
-                playing.ask_back(Next::Play(name))
+                playing.ask_back(Next::Play(name))?;
+                self.status(Level::Status, code::UNPAUSE_NOTIFY, "playing on");
+                Ok(())
             }
             (Role::Paused, false) => {
                 self.status(Level::Status, code::UNPAUSE_NOTIFY, "playing on");
@@ -154,7 +156,7 @@ impl Session {
             (Reason::Asked, Some(Next::Stop)) => self.idle(),
             (Reason::PeerClosed, _) => Err(End::PeerClosed),
             // Nothing more can be said to a peer that takes nothing.
-            (Reason::Stalled, _) => Err(End::Unread),
+            (Reason::Stalled, _) => Err(End::Stream(Reason::Stalled)),
             (reason, _) => {
                 self.say_playing_ended(&reason.to_string());
                 Err(End::Stream(reason))
