@@ -16,7 +16,8 @@ const RTMP_PORT: u16 = 1935;
 /// Starts the server, publishes stamped H.264 and AAC to it, lets viewers watch and checks every
 /// frame of each. Prints a table. Exit code 1: a server lost, doubled or damaged media.
 #[derive(Debug, Parser)]
-#[command(name = "plugcast-bench", version, args_conflicts_with_subcommands = true)]
+#[command(name = "plugcast-bench", version)]
+#[command(args_conflicts_with_subcommands = true, args_override_self = true)]
 pub(crate) struct Options {
     #[command(subcommand)]
     pub command: Option<Command>,
