@@ -26,8 +26,8 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "1,200,1000")]
     pub viewers: Vec<usize>,
 
-    /// How long figures are taken in each run.
-    #[arg(long, default_value = "15s", value_parser = parse_duration)]
+    /// How long figures are taken in each run. Whole GOPs (2s) have equal shares of keyframes.
+    #[arg(long, default_value = "16s", value_parser = parse_duration)]
     pub duration: Duration,
 
     /// Over how long viewers arrive.

@@ -1,3 +1,5 @@
+//! Chunk streams as they are written, as other servers write them, and as nobody should.
+
 use super::*;
 
 /// Type, timestamp and head of every message, fed in pieces of `piece` bytes.
