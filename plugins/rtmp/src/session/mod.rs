@@ -373,7 +373,10 @@ impl Session {
                 )
             };
         }
+        // Connections that never said who they are come by the thousand: scanners, health checks, floods.
+        let is_nobody = self.connect.is_none() && matches!(end, End::Idle(_));
         match end.level() {
+            _ if is_nobody => log!(debug),
             tracing::Level::ERROR => log!(error),
             tracing::Level::INFO => log!(info),
             _ => log!(debug),
