@@ -474,7 +474,7 @@ fn gives_up_on_who_does_nothing() {
     assert_eq!(server.host.block_on(silent.read(&mut byte)).unwrap_or(0), 0);
     assert!(idle.reads_the_end());
 
-    server.logged(&["INFO", "session.end", "connecting", "nothing to publish or play"]);
+    server.logged(&["DEBUG", "session.end", "connecting", "nothing to publish or play"]);
     server.logged(&["INFO", "session.end", "idle", "nothing to publish or play"]);
     drop((silent, idle));
     server.stop();
