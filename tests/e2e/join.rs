@@ -36,7 +36,7 @@ fn the_first_picture_is_an_older_start_point_and_comes_within_200_ms() {
         assert!(first.tag().is_key_frame());
         let joined = media::assert_same("the viewer", &source, &player.frames(), Until::Cut);
         let begins_at = cue_of_video(&cues, joined.first_video.expect("video"));
-        assert!(feed.sent()[begins_at] < player.asked(), "it waited for a new start point");
+        assert!(feed.sent()[begins_at].at < player.asked(), "it waited for a new start point");
     }
     feed.stop().finish();
 }

@@ -155,12 +155,12 @@ fn newer_and_older_ffmpeg_understand_each_other() {
 }
 
 #[test]
-fn a_player_without_enhanced_rtmp_gets_h265_in_the_older_form() {
+fn a_player_that_asks_for_it_gets_h265_in_the_older_form() {
     let server = Server::start(&json!({}));
     let media = Clip::Hevc.media();
     let mut encoder = published_by_ffmpeg(&server, Clip::Hevc);
 
-    let plain = Player::open_as(server.rtmp(), "live/x", Dialect::Plain);
+    let plain = Player::open_as(server.rtmp(), "live/x?hevc=legacy", Dialect::Plain);
     let enhanced = Player::open_as(server.rtmp(), "live/x", Dialect::Enhanced);
     encoder.wait_success(END_LIMIT);
 

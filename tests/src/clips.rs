@@ -176,14 +176,12 @@ impl Media {
             .get_or_init(|| framehash(&self.clip.ffmpeg(), &self.path).with_keys_of(&self.frames))
     }
 
-    /// The video as an Annex B file.
+    /// Writes the video as an Annex B file.
     #[track_caller]
-    pub fn annex_b(&self) -> PathBuf {
-        let path = self.path.with_extension(format!("{}.h264", process::id()));
+    pub fn write_annex_b(&self, file: &Path) {
         let mut command = Command::new(self.clip.ffmpeg());
         command.args(["-v", "error", "-y", "-i"]).arg(&self.path);
-        run(command.args(["-map", "0:v", "-c", "copy", "-f", "h264"]).arg(&path));
-        path
+        run(command.args(["-map", "0:v", "-c", "copy", "-f", "h264"]).arg(file));
     }
 }
 

@@ -106,7 +106,7 @@ impl Dump {
     }
 }
 
-/// What ffprobe says of a stream: its tracks, and the pictures of two seconds, decoded.
+/// What ffprobe says of a stream: its tracks, and its first fifty pictures, decoded.
 #[track_caller]
 pub fn ffprobe(url: &str, limit: Duration) -> Value {
     let mut command = Command::new("ffprobe");
@@ -115,8 +115,8 @@ pub fn ffprobe(url: &str, limit: Duration) -> Value {
         "error",
         "-show_streams",
         "-read_intervals",
-        "%+2",
-        "-show_packets",
+        "%+#50",
+        "-show_frames",
         "-of",
         "json",
         url,

@@ -22,11 +22,17 @@ const MESSAGE_LEN_MAX: usize = 32 << 20;
 pub(super) struct Writer {
     socket: TcpStream,
     chunk_size: usize,
+    /// Bytes written, without the handshake.
+    written: u64,
 }
 
 impl Writer {
     pub(super) fn new(socket: TcpStream) -> Self {
-        Self { socket, chunk_size: FIRST_CHUNK_SIZE }
+        Self { socket, chunk_size: FIRST_CHUNK_SIZE, written: 0 }
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 
     pub(super) fn set_chunk_size(&mut self, size: usize) {
@@ -41,7 +47,9 @@ impl Writer {
         time_ms: u32,
         body: &[u8],
     ) -> std::io::Result<()> {
-        self.socket.write_all(&cut(self.chunk_size, lane, kind, stream, time_ms, body))
+        let bytes = cut(self.chunk_size, lane, kind, stream, time_ms, body);
+        self.written += bytes.len() as u64;
+        self.socket.write_all(&bytes)
     }
 }
 

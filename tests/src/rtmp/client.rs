@@ -161,6 +161,12 @@ impl Client {
         self.writer().write(chunk_stream, kind, stream, time_ms, body)
     }
 
+    /// Every byte sent so far, as acknowledgements count them.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        let handshake = 1 + 2 * HANDSHAKE_LEN as u64;
+        handshake + self.writer().written()
+    }
+
     /// Sends a command; returns its transaction number.
     pub(super) fn call(&mut self, stream: u32, name: &str, arguments: Vec<Value>) -> f64 {
         self.transaction += 1.0;

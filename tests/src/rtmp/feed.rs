@@ -91,11 +91,19 @@ fn length_ms(cues: &[Cue]) -> u32 {
     end(stamps(flv::VIDEO)).max(end(stamps(flv::AUDIO)))
 }
 
+/// A cue that has been sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    pub at: Instant,
+    /// All bytes of the connection up to its end.
+    pub bytes: u64,
+}
+
 /// A publisher at work in a thread of its own.
 #[derive(Debug)]
 pub struct Feed {
     thread: JoinHandle<Publisher>,
-    sent: Arc<Mutex<Vec<Instant>>>,
+    sent: Arc<Mutex<Vec<Sent>>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -113,9 +121,8 @@ impl Feed {
                     if stop.load(Ordering::SeqCst) || publisher.send(&cue.tag).is_err() {
                         break;
                     }
-                    sent.lock()
-                        .expect("nobody panics while holding the times")
-                        .push(Instant::now());
+                    let now = Sent { at: Instant::now(), bytes: publisher.bytes_sent() };
+                    sent.lock().expect("nobody panics while holding the times").push(now);
                 }
                 publisher
             }
@@ -123,8 +130,8 @@ impl Feed {
         Self { thread, sent, stop }
     }
 
-    /// When each cue was sent, so far.
-    pub fn sent(&self) -> Vec<Instant> {
+    /// The cues that were sent so far.
+    pub fn sent(&self) -> Vec<Sent> {
         self.sent.lock().expect("nobody panics while holding the times").clone()
     }
 

@@ -54,6 +54,11 @@ impl Publisher {
         self.client.try_send(chunk_stream, tag.kind, self.stream, tag.time_ms, &tag.body)
     }
 
+    /// Every byte sent so far, as acknowledgements count them.
+    pub fn bytes_sent(&self) -> u64 {
+        self.client.bytes_sent()
+    }
+
     /// When the server acknowledged, and how many bytes.
     pub fn acknowledgements(&self) -> Vec<(Instant, u32)> {
         let messages = self.client.messages();
