@@ -13,13 +13,13 @@ pub(crate) struct Figures {
     pub bytes: u64,
     pub server_cpu: Option<Cpu>,
     pub server_threads: Option<usize>,
-    /// Anonymous memory of the server with publishers only, and at most with all viewers.
-    pub memory_kib: Option<(u64, u64)>,
+    /// Anonymous memory of the server, the most that was seen.
+    pub anonymous_kib: Option<u64>,
     pub generator_cpu: Cpu,
     /// How late frames were published at most.
     pub publisher_late_ms: Option<f64>,
     pub latency_us: Percentiles,
-    pub first_keyframe_us: Option<Percentiles>,
+    pub first_keyframe_us: Percentiles,
     pub longest_gap_us: Percentiles,
     pub faults: Faults,
     /// Why the run must not be used; empty if it may be.
@@ -52,6 +52,11 @@ impl Percentiles {
             samples.get(rank - 1).copied().unwrap_or(0)
         };
         Self { count, p50: rank(50), p99: rank(99), max: rank(100) }
+    }
+
+    /// `None` of nothing.
+    pub(crate) fn known(self) -> Option<Self> {
+        (self.count > 0).then_some(self)
     }
 
     fn to_json(self) -> Value {
@@ -97,11 +102,11 @@ impl Figures {
         self.generator_cpu.total / self.seconds
     }
 
-    /// May be below zero when a server gives memory back.
-    pub(crate) fn memory_per_viewer_kib(&self) -> Option<f64> {
-        let (before, with_viewers) = self.memory_kib?;
+    /// Against a run with publishers only. May be below zero when memory was not asked for anew.
+    pub(crate) fn memory_per_viewer_kib(&self, alone: &Self) -> Option<f64> {
         let viewers = to_f64(u64::try_from(self.viewers).ok()?);
-        Some((to_f64(with_viewers) - to_f64(before)) / viewers)
+        let (with_viewers, before) = (to_f64(self.anonymous_kib?), to_f64(alone.anonymous_kib?));
+        (viewers > 0.0).then(|| (with_viewers - before) / viewers)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -115,12 +120,11 @@ impl Figures {
             "cpu_s_per_gbit": self.cpu_per_gigabit(),
             "server_cpu": self.server_cpu.as_ref().map(cpu),
             "server_threads": self.server_threads,
-            "server_anonymous_kib": self.memory_kib.map(|(before, with)| json!([before, with])),
-            "kib_per_viewer": self.memory_per_viewer_kib(),
+            "server_anonymous_kib": self.anonymous_kib,
             "generator_cpu": cpu(&self.generator_cpu),
             "publisher_late_ms_max": self.publisher_late_ms,
             "latency_us": self.latency_us.to_json(),
-            "first_keyframe_us": self.first_keyframe_us.map(Percentiles::to_json),
+            "first_keyframe_us": self.first_keyframe_us.to_json(),
             "longest_gap_us": self.longest_gap_us.to_json(),
             "faults": {
                 "missing": faults.missing,
@@ -148,11 +152,11 @@ pub(crate) mod tests {
             bytes: 125_000_000,
             server_cpu: Some(cpu),
             server_threads: Some(3),
-            memory_kib: Some((1000, 1050)),
+            anonymous_kib: Some(1050),
             generator_cpu: Cpu { user: 0.5, system: 0.5, total: 1.0 },
             publisher_late_ms: Some(0.1),
             latency_us: Percentiles::of(vec![100, 200, 300]),
-            first_keyframe_us: None,
+            first_keyframe_us: Percentiles::default(),
             longest_gap_us: Percentiles::default(),
             faults: Faults::default(),
             invalid: Vec::new(),
@@ -193,7 +197,9 @@ pub(crate) mod tests {
 
         assert_eq!(figures.cpu_per_gigabit(), Some(0.25));
         assert_eq!(figures.megabits_per_second(), 500.0);
-        assert_eq!(figures.memory_per_viewer_kib(), Some(5.0));
+        let alone = Figures { viewers: 0, anonymous_kib: Some(1000), ..figures.clone() };
+        assert_eq!(figures.memory_per_viewer_kib(&alone), Some(5.0));
+        assert_eq!(alone.memory_per_viewer_kib(&alone), None);
         assert_eq!(figures.generator_load(), 0.5);
         assert_eq!(Figures { server_cpu: None, ..figures }.cpu_per_gigabit(), None);
     }

@@ -105,7 +105,8 @@ impl Load {
         socket.set_nonblocking(true).map_err(failed())?;
         let mut out = Vec::new();
         let (session, asked_ns) = match opening {
-            Opening::Bare => (Session::bare(wish), Some(now_ns())),
+            // It lets viewers wait for the next keyframe: no time to tell.
+            Opening::Bare => (Session::bare(wish), None),
             Opening::Rtmp => (Session::new(wish, &mut out), None),
         };
         socket.write_all(&out).map_err(failed())?;
@@ -205,10 +206,10 @@ impl Viewer {
             latencies_us.extend(latency.map(|ns| ns / 1000));
         })?;
         if !out.is_empty() {
-            self.socket.write_all(&out).map_err(Error::io("writing as a viewer"))?;
             if self.asked_ns.is_none() && self.session.has_asked() {
-                self.asked_ns = Some(crate::clock::now_ns());
+                self.asked_ns = Some(now_ns);
             }
+            self.socket.write_all(&out).map_err(Error::io("writing as a viewer"))?;
         }
         Ok(u64::try_from(len).unwrap_or(0))
     }

@@ -74,15 +74,17 @@ fn measure_all(options: &Options) -> Result<bool, Error> {
     }
     let stop = machine::watch_signals()?;
     let ours = if options.url.is_some() { Kind::Url } else { Kind::Plugcast };
-    let kinds: &[Kind] = if options.bare { &[ours, Kind::Bare] } else { &[ours] };
+    let mut plan = vec![(ours, 0)];
+    for viewers in &options.viewers {
+        plan.push((ours, *viewers));
+        plan.extend(options.bare.then_some((Kind::Bare, *viewers)));
+    }
     let mut report = Report::default();
     for round in 1..=options.rounds {
-        for viewers in &options.viewers {
-            for kind in kinds {
-                let label = kind.label();
-                eprintln!("round {round} of {}: {label}, {viewers} viewers …", options.rounds);
-                report.add(*kind, run::measure(*kind, *viewers, options, &stop)?);
-            }
+        for (kind, viewers) in &plan {
+            let label = kind.label();
+            eprintln!("round {round} of {}: {label}, {viewers} viewers …", options.rounds);
+            report.add(*kind, run::measure(*kind, *viewers, options, &stop)?);
         }
     }
     report.print();

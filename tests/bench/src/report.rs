@@ -21,7 +21,7 @@ pub(crate) struct Report {
     runs: BTreeMap<(usize, Kind), Vec<Figures>>,
 }
 
-const HEAD: [&str; 16] = [
+const HEAD: [&str; 17] = [
     "viewers",
     "target",
     "Mbit/s",
@@ -30,6 +30,7 @@ const HEAD: [&str; 16] = [
     "to bare",
     "core",
     "threads",
+    "MiB",
     "KiB/viewer",
     "latency p50",
     "p99",
@@ -63,7 +64,7 @@ impl Report {
             println!("{}", cells.collect::<Vec<_>>().join("  "));
         }
         println!(
-            "Latency, time to the first keyframe and gaps in ms; core and generator in % of one core."
+            "Latency, time to the first keyframe and gaps in ms; core (server) and generator in % of one core."
         );
         for ((viewers, kind), runs) in &self.runs {
             for (round, figures) in runs.iter().enumerate() {
@@ -75,7 +76,7 @@ impl Report {
         }
     }
 
-    fn row(&self, viewers: usize, kind: Kind, runs: &[Figures]) -> [String; 16] {
+    fn row(&self, viewers: usize, kind: Kind, runs: &[Figures]) -> [String; 17] {
         let column = |figure: &dyn Fn(&Figures) -> Option<f64>| {
             Quartiles::of(runs.iter().filter_map(figure).collect())
         };
@@ -88,6 +89,7 @@ impl Report {
         let quartiles = column(&Figures::cpu_per_gigabit).filter(|_| runs.len() > 2);
         let quartiles = quartiles.map(|q| format!("{:.3}–{:.3}", q.first, q.third));
         let to_bare = self.to_bare(viewers, kind);
+        let memory = self.memory_per_viewer(viewers, kind);
         [
             viewers.to_string(),
             kind.label().to_owned(),
@@ -99,13 +101,14 @@ impl Report {
             cell(0, &|figures| {
                 figures.server_threads.map(|n| to_f64(u64::try_from(n).unwrap_or(0)))
             }),
-            cell(1, &Figures::memory_per_viewer_kib),
-            ms(&|figures| Some(figures.latency_us.p50)),
-            ms(&|figures| Some(figures.latency_us.p99)),
-            ms(&|figures| Some(figures.latency_us.max)),
-            ms(&|figures| figures.first_keyframe_us.map(|found| found.p50)),
-            ms(&|figures| figures.first_keyframe_us.map(|found| found.p99)),
-            ms(&|figures| Some(figures.longest_gap_us.max)),
+            cell(1, &|figures| figures.anonymous_kib.map(|kib| to_f64(kib) / 1024.0)),
+            or_dash(memory.map(|found| format!("{:.1}", found.median))),
+            ms(&|figures| figures.latency_us.known().map(|found| found.p50)),
+            ms(&|figures| figures.latency_us.known().map(|found| found.p99)),
+            ms(&|figures| figures.latency_us.known().map(|found| found.max)),
+            ms(&|figures| figures.first_keyframe_us.known().map(|found| found.p50)),
+            ms(&|figures| figures.first_keyframe_us.known().map(|found| found.p99)),
+            ms(&|figures| figures.longest_gap_us.known().map(|found| found.max)),
             cell(0, &|figures| Some(figures.generator_load() * 100.0)),
         ]
     }
@@ -118,6 +121,13 @@ impl Report {
             Some(ours.cpu_per_gigabit()? / bare.cpu_per_gigabit()?)
         };
         Quartiles::of(ours.iter().zip(bare).filter_map(ratio).collect())
+    }
+
+    /// Against the run without viewers, each pair from the same round.
+    fn memory_per_viewer(&self, viewers: usize, kind: Kind) -> Option<Quartiles> {
+        let (full, alone) = (self.runs.get(&(viewers, kind))?, self.runs.get(&(0, kind))?);
+        let pairs = full.iter().zip(alone);
+        Quartiles::of(pairs.filter_map(|(full, alone)| full.memory_per_viewer_kib(alone)).collect())
     }
 
     pub(crate) fn write_json(&self, path: &Path, options: &Options) -> Result<(), Error> {
@@ -135,6 +145,7 @@ impl Report {
                 "target": kind.label(),
                 "viewers": viewers,
                 "cpu_s_per_gbit": quartiles(Quartiles::of(cpu)),
+                "kib_per_viewer": quartiles(self.memory_per_viewer(*viewers, *kind)),
                 "ratio_to_bare": quartiles(self.to_bare(*viewers, *kind)),
                 "rounds": runs.iter().map(Figures::to_json).collect::<Vec<_>>(),
             })
@@ -171,6 +182,8 @@ mod tests {
     fn tells_ratios_by_round_and_medians() {
         let mut report = Report::default();
         for (ours, bare) in [(0.2, 0.1), (0.3, 0.3), (0.9, 0.3)] {
+            let alone = Figures { viewers: 0, anonymous_kib: Some(1000), ..figures(0.1) };
+            report.add(Kind::Plugcast, alone);
             report.add(Kind::Plugcast, figures(ours));
             report.add(Kind::Bare, figures(bare));
         }
@@ -180,9 +193,11 @@ mod tests {
 
         assert_eq!(row[3], "0.300");
         assert_eq!(row[5], "2.00");
-        assert_eq!(row[12], "–");
-        assert_eq!(json["targets"][0]["ratio_to_bare"]["median"], 2.0);
-        assert_eq!(json["targets"][1]["target"], "bare send()");
+        assert_eq!(row[9], "5.0");
+        assert_eq!(row[13], "–");
+        assert_eq!(json["targets"][1]["ratio_to_bare"]["median"], 2.0);
+        assert_eq!(json["targets"][1]["kib_per_viewer"]["median"], 5.0);
+        assert_eq!(json["targets"][2]["target"], "bare send()");
         assert_eq!(json["valid"], true);
     }
 

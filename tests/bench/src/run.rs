@@ -1,8 +1,11 @@
 //! One run: a target, its publishers, its viewers; first quiet, then filling, then measured.
 //!
+//! All runs take the same time whatever the number of viewers, none included: the history that a
+//! server keeps grows with time, so memory can only be compared at the same age.
+//!
 //! ```text
 //! start ─ publishers only ─ viewers arrive ─ settle ─ window ─ drain ─ stop
-//!                memory ▲                      CPU ▲      ▲ CPU, memory
+//!                                               CPU ▲      ▲ CPU, memory
 //! ```
 
 use std::sync::Arc;
@@ -21,8 +24,8 @@ use crate::publisher::Publishers;
 use crate::session::{Role, Wish};
 use crate::target::{Kind, Target};
 
-/// Publishers alone: long enough for the server to hold all the history that it keeps of a GOP.
-const QUIET: Duration = Duration::from_secs(5);
+/// Publishers alone: long enough for the first viewer to find a whole GOP.
+const QUIET: Duration = Duration::from_secs(3);
 /// From the last viewer's arrival to the window: a GOP and some more.
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long the last frames of the window may take to arrive.
@@ -48,19 +51,21 @@ pub(crate) fn measure(
             Some(Publishers::start(target.address, wishes, Clip::new(options.media.bitrate))?)
         }
     };
-    let quiet_kib = peak_memory(&mut load, &target, QUIET)?;
+    if publishers.is_some() {
+        load.run_until(now_ns() + as_ns(QUIET))?;
+    }
     let wishes = (0..viewers).map(|index| wish(&target, Role::Play, index % options.media.streams));
-    let ramp = if viewers == 1 { Duration::ZERO } else { options.ramp };
-    load.open(target.address, target.opening, wishes, ramp)?;
-    load.run_until(now_ns() + as_ns(SETTLE))?;
+    let full_ns = now_ns() + as_ns(options.ramp);
+    load.open(target.address, target.opening, wishes, options.ramp)?;
+    load.run_until(full_ns.max(now_ns()) + as_ns(SETTLE))?;
 
     let from_ns = now_ns();
     load.window = Window { from_ns, to_ns: from_ns + as_ns(options.duration) };
     let _before = publishers.as_ref().map(Publishers::take_lateness_ns);
-    let bytes = load.bytes;
+    let bytes_before = load.bytes;
     let (server, ours) = (Sample::take(&target.pids)?, Sample::take(&[std::process::id()])?);
-    let full_kib = peak_memory(&mut load, &target, options.duration)?;
-    let bytes = load.bytes - bytes;
+    let anonymous_kib = peak_memory(&mut load, &target, options.duration)?;
+    let bytes = load.bytes - bytes_before;
     let seconds = to_f64(now_ns() - from_ns) / 1e9;
     let server_after = Sample::take(&target.pids)?;
     let ours_after = Sample::take(&[std::process::id()])?;
@@ -80,13 +85,11 @@ pub(crate) fn measure(
         bytes,
         server_cpu: is_seen.then(|| server.cpu_until(&server_after)),
         server_threads: is_seen.then(|| server_after.threads()),
-        memory_kib: is_seen.then_some((quiet_kib, full_kib)),
+        anonymous_kib: is_seen.then_some(anonymous_kib),
         generator_cpu: ours.cpu_until(&ours_after),
         publisher_late_ms: late_ns.map(|ns| to_f64(ns) / 1e6),
         latency_us: Percentiles::of(std::mem::take(&mut load.latencies_us)),
-        // The bare loop lets viewers wait for the next keyframe: a figure without meaning.
-        first_keyframe_us: (target.opening == Opening::Rtmp)
-            .then(|| Percentiles::of(verdict.first_keyframes_us)),
+        first_keyframe_us: Percentiles::of(verdict.first_keyframes_us),
         longest_gap_us: Percentiles::of(verdict.longest_gaps_us),
         faults: verdict.faults,
         invalid: Vec::new(),
