@@ -214,3 +214,68 @@ impl Viewer {
         Ok(u64::try_from(len).unwrap_or(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+    use crate::chunk::{self, Header};
+    use crate::clip::{self, Clip, Frame};
+    use crate::session::Role;
+
+    /// What two viewers say of a server that sends six seconds of a clip at once, without the frames
+    /// that `drops` picks.
+    fn watch(drops: fn(&Frame) -> bool) -> (Verdict, Load) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let frames = Clip::new(200_000).frames().take_while(|frame| frame.time_ms <= 6000);
+            let (mut body, mut out) = (Vec::new(), Vec::new());
+            for frame in frames.filter(|frame| !drops(frame)) {
+                frame.write(u64::from(frame.time_ms), &mut body);
+                let type_id = frame.type_id;
+                let chunk_stream = if type_id == clip::AUDIO { 4 } else { 6 };
+                let timestamp = frame.time_ms;
+                let header = Header { chunk_stream, type_id, stream_id: 1, timestamp };
+                chunk::write(&header, &body, chunk::SIZE_DEFAULT, &mut out);
+            }
+            let mut sockets: Vec<TcpStream> =
+                (0..2).map(|_| listener.accept().unwrap().0).collect();
+            sockets.iter_mut().for_each(|socket| socket.write_all(&out).unwrap());
+            sockets
+        });
+        let wish = || Wish {
+            role: Role::Play,
+            tc_url: String::new(),
+            app: String::new(),
+            name: String::new(),
+        };
+        let mut load = Load::new(Arc::default()).unwrap();
+        load.window = Window { from_ns: 0, to_ns: 6000 };
+        load.open(address, Opening::Bare, [wish(), wish()].into_iter(), Duration::ZERO).unwrap();
+        let deadline = now_ns() + 5_000_000_000;
+        while !load.is_complete() && now_ns() < deadline {
+            load.run_until(now_ns() + 1_000_000).unwrap();
+        }
+        drop(server.join().unwrap());
+        (load.verdict(), load)
+    }
+
+    #[test]
+    fn viewers_see_every_frame() {
+        let (verdict, load) = watch(|_| false);
+
+        assert!(verdict.faults.is_clean(), "{verdict:?}");
+        assert_eq!(load.latencies_us.len(), 2 * 150);
+        assert!(load.bytes > 2 * 150_000, "{} bytes", load.bytes);
+    }
+
+    #[test]
+    fn viewers_see_what_is_missing() {
+        let (verdict, _) = watch(|frame| frame.sequence == 42);
+
+        assert_eq!(verdict.faults, Faults { missing: 2 * 2, ..Faults::default() });
+    }
+}
