@@ -78,15 +78,13 @@ pub(crate) fn watch_signals() -> Result<Arc<AtomicBool>, Error> {
 
 /// What figures mean nothing without.
 pub(crate) fn describe() -> Value {
-    let line = |path: &str, key: &str| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let found = text.lines().find(|line| line.starts_with(key)).map(str::to_owned);
-        found.unwrap_or_default()
-    };
-    let model = line("/proc/cpuinfo", "model name");
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find(|line| line.starts_with("model name")).unwrap_or_default();
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     json!({
         "cpu": model.split_once(':').map_or("", |(_, model)| model.trim()),
-        "cores": thread::available_parallelism().map_or(0, usize::from),
-        "kernel": line("/proc/sys/kernel/osrelease", ""),
+        // Not `available_parallelism`, which counts those that we are pinned to.
+        "cores": text.lines().filter(|line| line.starts_with("processor")).count(),
+        "kernel": kernel.trim(),
     })
 }
