@@ -82,7 +82,8 @@ typedef struct pc_feeds_api {
    * Nothing may be left unsent from earlier poll_write calls of the plugin. */
   pc_status (*attach)(const pc_host *host, pc_handle conn, pc_handle prepared, const pc_buf *first, size_t n_first,
                       pc_handle *viewer);
-  /* [any] Puts a whole small message between two packets. PC_E_LIMIT above PC_INJECT_BYTES_MAX waiting, PC_END when detached. */
+  /* [any] Puts a whole small message between two packets. PC_E_LIMIT above PC_INJECT_BYTES_MAX waiting, PC_END once detach was called or
+   * the viewer has ended: then the rest goes out when the write half is back. */
   pc_status (*inject)(const pc_host *host, pc_handle viewer, const pc_buf *parts, size_t n_parts);
   /* [any] Asks to stop at the next packet boundary. */
   pc_status (*detach)(const pc_host *host, pc_handle viewer);

@@ -1,1 +1,1 @@
-#define PC_HEADER_HASH "76de4f2489ead15b"
+#define PC_HEADER_HASH "4201008e987acfb5"
