@@ -1,7 +1,7 @@
 //! A session's handle on its attached connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
@@ -60,6 +60,8 @@ pub(super) struct Control {
     inbox: Arc<Inbox>,
     /// Bytes of injected messages that were not sent yet.
     waiting: AtomicUsize,
+    /// The session has asked for the connection back.
+    is_leaving: AtomicBool,
     end: Mutex<Ending>,
 }
 
@@ -77,10 +79,10 @@ impl Viewer {
     /// Puts a whole small message between two packets.
     ///
     /// # Errors
-    /// `Limit` when too much waits; `Detached` when nothing is sent any more.
+    /// `Limit` when too much waits; `Detached` when nothing is sent any more, or the connection was asked back.
     pub fn inject(&self, parts: &[&[u8]]) -> Result<(), Error> {
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
-        if self.control.is_detached() {
+        if self.control.is_leaving() {
             return Err(Error::Detached);
         }
         let before = self.control.waiting.fetch_add(bytes, Ordering::Relaxed);
@@ -98,8 +100,9 @@ impl Viewer {
         sent
     }
 
-    /// Asks to stop at the next packet boundary.
+    /// Asks to stop at the next packet boundary. From here on nothing can be injected: it waits for the connection to be back.
     pub fn detach(&self) {
+        self.control.is_leaving.store(true, Ordering::Release);
         // When the thread has ended, so has the viewer.
         let _ended = self.control.inbox.send(Command::Detach(self.control.number, Reason::Asked));
     }
@@ -137,8 +140,8 @@ impl Drop for Viewer {
 
 impl Control {
     pub(super) fn new(number: u64, inbox: Arc<Inbox>) -> Arc<Self> {
-        let waiting = AtomicUsize::new(0);
-        Arc::new(Self { number, inbox, waiting, end: Mutex::default() })
+        let (waiting, is_leaving) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Arc::new(Self { number, inbox, waiting, is_leaving, end: Mutex::default() })
     }
 
     /// Unique among all viewers.
@@ -165,6 +168,11 @@ impl Control {
 
     fn is_detached(&self) -> bool {
         self.end.lock().detached.is_some()
+    }
+
+    /// Whether what is injected now could come too late.
+    fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire) || self.is_detached()
     }
 }
 
