@@ -115,6 +115,8 @@ pub struct Instance {
     pub json: String,
     /// `false` for a plugin that was found and has no section: it runs with its defaults.
     pub in_config: bool,
+    /// Why it can't run with its defaults.
+    pub problem: Option<String>,
 }
 
 impl fmt::Debug for Instance {

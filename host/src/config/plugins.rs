@@ -102,6 +102,7 @@ pub(super) fn instances(
             required: flag("required").unwrap_or(false),
             json: own_keys(section).to_string(),
             in_config: true,
+            problem: None,
         });
     }
     let taken: BTreeSet<String> =
@@ -109,24 +110,23 @@ pub(super) fn instances(
     for (id, schema) in schemas.iter().filter(|(id, _)| !taken.contains(*id)) {
         let defaults = Value::Object(Map::new());
         let problems = Checker::new(schema).map(|checker| checker.check(&defaults));
-        match problems.as_deref() {
-            Ok([]) => instances.push(Instance {
-                name: id.clone(),
-                plugin: id.clone(),
-                enable: true,
-                required: false,
-                json: defaults.to_string(),
-                in_config: false,
-            }),
-            Ok([first, ..]) => notes.push(format!(
-                "plugin \"{id}\" is not started: it needs a section plugins.{id} ({})",
-                first.problem
-            )),
-            Err(reason) => {
-                notes
-                    .push(format!("plugin \"{id}\" is not started: its schema is wrong: {reason}"));
-            }
-        }
+        let problem = match problems.as_deref() {
+            Ok([]) => None,
+            Ok([first, ..]) => Some(format!("it needs a section plugins.{id} ({})", first.problem)),
+            Err(reason) => Some(format!("its config schema is wrong: {reason}")),
+        };
+        notes.extend(
+            problem.iter().map(|problem| format!("plugin \"{id}\" is not started: {problem}")),
+        );
+        instances.push(Instance {
+            name: id.clone(),
+            plugin: id.clone(),
+            enable: true,
+            required: false,
+            json: defaults.to_string(),
+            in_config: false,
+            problem,
+        });
     }
     (instances, notes)
 }

@@ -255,12 +255,13 @@ impl Entry {
         instance: &config::Instance,
         candidate: Option<&(PathBuf, Box<Manifest>)>,
     ) -> Self {
-        let (state, reason) = match candidate {
+        let (state, reason) = match (candidate, &instance.problem) {
             _ if !instance.enable => (State::Disabled, "switched off in the config".to_owned()),
-            None => {
+            (None, _) => {
                 (State::Missing, format!("no plugin {:?} in the plugin folders", instance.plugin))
             }
-            Some(_) => (State::Stopped, String::new()),
+            (Some(_), Some(problem)) => (State::Refused, problem.clone()),
+            (Some(_), None) => (State::Stopped, String::new()),
         };
         let info = PluginInfo {
             instance: instance.name.clone(),

@@ -117,7 +117,9 @@ fn plugins_without_a_section_run_when_they_can() {
 
     let names: Vec<(&str, bool, bool)> =
         loaded.instances.iter().map(|i| (i.name.as_str(), i.enable, i.in_config)).collect();
-    assert_eq!(names, [("cam", false, true), ("rtmp", true, false)]);
+    assert_eq!(names, [("cam", false, true), ("rtmp", true, false), ("store", true, false)]);
+    let problem = loaded.instances[2].problem.as_deref();
+    assert!(problem.is_some_and(|problem| problem.contains("plugins.store")), "{problem:?}");
     assert_eq!(loaded.notes.len(), 1, "{:?}", loaded.notes);
     assert!(loaded.notes[0].contains("plugins.store"), "{:?}", loaded.notes);
 }
