@@ -30,6 +30,8 @@ const CHUNK_SIZE_LEN: usize = CHUNK_SIZE as usize;
 const BACKLOG_MAX: usize = 16 << 20;
 /// How soon a viewer whose socket was full is tried again.
 const RETRY_NS: u64 = 1_000_000;
+/// Viewers are accepted that often even when frames are late.
+const LOOK_NS: u64 = 50_000_000;
 
 struct Viewer {
     socket: TcpStream,
@@ -64,8 +66,11 @@ fn serve(listener: &TcpListener, media: Media) -> Result<(), Error> {
     let mut viewers: Vec<Viewer> = Vec::new();
     let mut accepted = 0;
     let (mut body, mut message) = (Vec::new(), Vec::new());
+    let mut looked_ns = 0;
     loop {
-        if now_ns() < schedule.next_ns() {
+        let now = now_ns();
+        if now < schedule.next_ns() || now > looked_ns + LOOK_NS {
+            looked_ns = now;
             if wait(listener, &mut viewers, schedule.next_ns())? {
                 accept(listener, media.streams, &mut accepted, &mut viewers)?;
             }
@@ -108,16 +113,23 @@ fn accept(
     accepted: &mut usize,
     viewers: &mut Vec<Viewer>,
 ) -> Result<(), Error> {
-    // One at a time: whoever else waits is accepted in the next turn.
-    let socket = match listener.accept() {
-        Ok((socket, _)) => socket,
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-        Err(error) => return Err(Error::io("accept")(error)),
-    };
-    socket.set_nodelay(true).map_err(Error::io("accept"))?;
-    let mut viewer =
-        Viewer { socket, stream: *accepted % streams, has_begun: false, backlog: Vec::new() };
-    *accepted += 1;
+    loop {
+        let socket = match listener.accept() {
+            Ok((socket, _)) => socket,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(Error::io("accept")(error)),
+        };
+        socket.set_nodelay(true).map_err(Error::io("accept"))?;
+        let stream = *accepted % streams;
+        let mut viewer = Viewer { socket, stream, has_begun: false, backlog: Vec::new() };
+        *accepted += 1;
+        if viewer.send(&preamble()) {
+            viewers.push(viewer);
+        }
+    }
+}
+
+fn preamble() -> Vec<u8> {
     let mut preamble = Vec::new();
     let type_id = type_id::SET_CHUNK_SIZE;
     let header = Header { chunk_stream: 2, type_id, stream_id: 0, timestamp: 0 };
@@ -126,10 +138,7 @@ fn accept(
         let header = Header { chunk_stream: 6, type_id, stream_id: 1, timestamp: 0 };
         chunk::write(&header, &body, CHUNK_SIZE_LEN, &mut preamble);
     }
-    if viewer.send(&preamble) {
-        viewers.push(viewer);
-    }
-    Ok(())
+    preamble
 }
 
 impl Viewer {

@@ -28,6 +28,8 @@ pub(crate) struct Load {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     viewers: Vec<Viewer>,
+    /// Viewers that could not connect, and why the first could not.
+    unopened: Option<(u64, Error)>,
     scratch: Vec<u8>,
     stop: Arc<AtomicBool>,
     pub window: Window,
@@ -72,6 +74,7 @@ impl Load {
             epoll,
             events: Vec::with_capacity(EVENTS_MAX),
             viewers: Vec::new(),
+            unopened: None,
             scratch: vec![0; SCRATCH_LEN],
             stop,
             window: Window::CLOSED,
@@ -80,18 +83,23 @@ impl Load {
         })
     }
 
-    /// Opens viewers one after another, spread over `ramp`, and serves those that are there.
+    /// Opens viewers one after another, spread over `ramp`, and serves those that are there. Once a
+    /// server does not accept one, it is not asked for more: the run is invalid anyway.
     pub(crate) fn open(
         &mut self,
         address: SocketAddr,
         opening: Opening,
-        wishes: impl ExactSizeIterator<Item = Wish>,
+        mut wishes: impl ExactSizeIterator<Item = Wish>,
         ramp: Duration,
     ) -> Result<(), Error> {
         let step = as_ns(ramp) / u64::try_from(wishes.len().max(1)).unwrap_or(1);
         let mut due = now_ns();
-        for wish in wishes {
-            self.open_one(address, opening, wish)?;
+        while let Some(wish) = wishes.next() {
+            if let Err(error) = self.open_one(address, opening, wish) {
+                let lost = u64::try_from(wishes.len() + 1).unwrap_or(u64::MAX);
+                self.unopened = Some((lost, error));
+                break;
+            }
             due += step;
             self.run_until(due)?;
         }
@@ -166,6 +174,10 @@ impl Load {
 
     pub(crate) fn verdict(&self) -> Verdict {
         let mut verdict = Verdict::default();
+        if let Some((lost, error)) = &self.unopened {
+            verdict.faults.viewers_lost += lost;
+            verdict.reason = Some(error.to_string());
+        }
         for viewer in &self.viewers {
             let checker = &viewer.checker;
             verdict.faults.add(&checker.faults);

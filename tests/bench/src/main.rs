@@ -32,6 +32,8 @@ mod target;
 
 use std::error::Error as _;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
 
@@ -80,16 +82,28 @@ fn measure_all(options: &Options) -> Result<bool, Error> {
         plan.extend(options.bare.then_some((Kind::Bare, *viewers)));
     }
     let mut report = Report::default();
-    for round in 1..=options.rounds {
-        for (kind, viewers) in &plan {
-            let label = kind.label();
-            eprintln!("round {round} of {}: {label}, {viewers} viewers …", options.rounds);
-            report.add(*kind, run::measure(*kind, *viewers, options, &stop)?);
-        }
-    }
+    let outcome = repeat(options, &plan, &stop, &mut report);
+    // What was measured before something went wrong took long enough.
     report.print();
     if let Some(path) = &options.json {
         report.write_json(path, options)?;
     }
+    outcome?;
     Ok(report.is_valid())
+}
+
+fn repeat(
+    options: &Options,
+    plan: &[(Kind, usize)],
+    stop: &Arc<AtomicBool>,
+    report: &mut Report,
+) -> Result<(), Error> {
+    for round in 1..=options.rounds {
+        for (kind, viewers) in plan {
+            let label = kind.label();
+            eprintln!("round {round} of {}: {label}, {viewers} viewers …", options.rounds);
+            report.add(*kind, run::measure(*kind, *viewers, options, stop)?);
+        }
+    }
+    Ok(())
 }
