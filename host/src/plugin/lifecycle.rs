@@ -149,7 +149,7 @@ fn on_control_thread<T: Send + 'static>(
     timeout: Duration,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let (done, result) = std::sync::mpsc::sync_channel(1);
+    let (done, result) = crossbeam::channel::bounded(1);
     let thread = std::thread::Builder::new().name(format!("ctl-{name}")).spawn(move || {
         // The other side has gone when the call took too long.
         let _ = done.send(body());
