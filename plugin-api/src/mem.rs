@@ -2,7 +2,7 @@
 //!
 //! [`Buf`] is a shared view of a block, as [`bytes::Bytes`] is of its own; it converts into `Bytes` without copying.
 //! [`BufMut`] is a block that is still being filled. Blocks are made by the host only ([`Pool`]; the fake host of
-//! [`crate::testing`] has one too): so payload is counted against the server's memory limit, outlives the plugin that
+//! `testing` has one too): so payload is counted against the server's memory limit, outlives the plugin that
 //! filled it, and is freed by host code.
 #![expect(unsafe_code, reason = "reference counted memory shared across the C boundary")]
 

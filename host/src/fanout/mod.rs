@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A thread is woken once per batch, takes the new packets once, and sends to each of its viewers what is due, in one
-//! call; no lock, count or allocation per viewer and packet. Start reading at [`worker`].
+//! call; no lock, count or allocation per viewer and packet. Start reading at `worker`.
 
 mod attached;
 mod cursor;

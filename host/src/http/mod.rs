@@ -7,7 +7,7 @@
 //! actix serves each connection as an HTTP service over [`io::ServerIo`], a share in the host's own [`Conn`], so that an
 //! answer that never ends can take the socket away from it and lend it to a fan-out thread. HTTP/1.1 only.
 //!
-//! Every route is in one table ([`route`]) with its class, and one function ([`guard`]) decides by the class who may call
+//! Every route is in one table (`route`) with its class, and one function (`guard`) decides by the class who may call
 //! it: a handler can't be reached around it.
 //!
 //! [`Conn`]: crate::net::Conn
