@@ -29,6 +29,7 @@ impl Config {
             ring: hub::RingSettings {
                 max_bytes: self.ring.max_bytes.to_usize(),
                 max_time: self.ring.max_time.get(),
+                history: self.ring.history.get(),
             },
             max_publishers: limit(self.limits.max_publishers),
             max_viewers_per_stream: limit(self.subscribe.max_viewers),

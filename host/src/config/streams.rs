@@ -85,13 +85,21 @@ pub struct Ring {
     /// keyframe. Default: `16MiB`, 13 seconds at 10 Mbit/s.
     pub max_bytes: ByteSize,
 
-    /// Time kept of one stream. Default: `30s`.
+    /// The longest GOP that is kept whole, and how far a slow reader may be behind. Default: `30s`.
     pub max_time: HumanDuration,
+
+    /// Time kept in front of the newest GOP, for readers that begin in the past. Costs memory for every stream.
+    /// Default: `0s`.
+    pub history: HumanDuration,
 }
 
 impl Default for Ring {
     fn default() -> Self {
-        Self { max_bytes: ByteSize::from_mib(16), max_time: HumanDuration::from_secs(30) }
+        Self {
+            max_bytes: ByteSize::from_mib(16),
+            max_time: HumanDuration::from_secs(30),
+            history: HumanDuration::from_secs(0),
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Settings {
 pub struct RingSettings {
     pub max_bytes: usize,
     pub max_time: Duration,
+    /// Kept in front of the newest GOP for readers that begin in the past; the other bounds hold.
+    pub history: Duration,
 }
 
 /// Who wins when two publish under one key.
@@ -63,11 +65,17 @@ impl Default for Settings {
             settle_timeout: Duration::from_secs(2),
             republish_window: Duration::from_secs(15),
             wait_timeout: Duration::from_secs(10),
-            ring: RingSettings { max_bytes: 16 << 20, max_time: Duration::from_secs(30) },
+            ring: RingSettings::default(),
             max_publishers: 10_000,
             max_viewers_per_stream: 100_000,
             max_viewers: 100_000,
             max_waiting: 10_000,
         }
+    }
+}
+
+impl Default for RingSettings {
+    fn default() -> Self {
+        Self { max_bytes: 16 << 20, max_time: Duration::from_secs(30), history: Duration::ZERO }
     }
 }

@@ -122,18 +122,19 @@ impl Subscriber {
         let Self { guard, slot, cursor, settled_only } = self;
         // What the last batch held may be the last of its kind: it is freed before anything is locked.
         out.frames.clear();
-        let ready = guard.stream().with(|state, _, _| state.read(cursor, *settled_only, max, out));
+        let ready =
+            guard.stream().with(|state, _, _| state.read(*slot, cursor, *settled_only, max, out));
         if let Some(outcome) = ready {
             return Poll::Ready(outcome);
         }
         // Cloning and dropping a waker may run a plugin's code, so both happen outside.
         let mut waker = Some(cx.waker().clone());
         let ready = guard.stream().with(|state, now, effects| {
-            let ready = state.read(cursor, *settled_only, max, out);
+            let ready = state.read(*slot, cursor, *settled_only, max, out);
             if ready.is_none()
-                && let Some(registered) = state.readers.get_mut(*slot)
+                && let Some(reader) = state.readers.get_mut(*slot)
             {
-                std::mem::swap(registered, &mut waker);
+                std::mem::swap(&mut reader.waker, &mut waker);
                 if cursor.is_waiting_for_start() && state.has_frames() {
                     state.want_keyframe(now, effects);
                 }
@@ -166,7 +167,7 @@ impl fmt::Debug for Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        let waker = self.guard.stream().with(|state, _, _| state.readers.try_remove(self.slot));
-        drop(waker);
+        let reader = self.guard.stream().with(|state, _, _| state.readers.try_remove(self.slot));
+        drop(reader);
     }
 }

@@ -55,6 +55,14 @@ impl Cursor {
         Self { place: Place::Begin(start, end), shape: None, sticky: Sticky::default() }
     }
 
+    /// The next entry that it has to get, once it has begun.
+    pub(in crate::hub) fn next_entry(&self) -> Option<u64> {
+        match self.place {
+            Place::Next(position) => Some(position.entry),
+            Place::Begin(..) | Place::Lost(_) => None,
+        }
+    }
+
     /// Whether it waits for a start point that is yet to come.
     pub(in crate::hub) fn is_waiting_for_start(&self) -> bool {
         !matches!(self.place, Place::Next(_))

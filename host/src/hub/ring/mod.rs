@@ -44,6 +44,8 @@ pub(in crate::hub) struct Ring {
     shape: Option<Arc<Shape>>,
     sticky: Arc<Vec<Frame>>,
     gop_lost: bool,
+    /// The oldest entry that a reader has still to get: history from there on is kept within the bounds.
+    needed: u64,
 }
 
 impl Ring {
@@ -55,12 +57,18 @@ impl Ring {
             shape: None,
             sticky: Arc::default(),
             gop_lost: false,
+            needed: u64::MAX,
         }
     }
 
     /// New bounds, in force from the next frame on.
     pub(in crate::hub) fn set_limits(&mut self, limits: RingSettings) {
         self.limits = limits;
+    }
+
+    /// The oldest entry that a reader has still to get; `u64::MAX`: they all begin at start points to come.
+    pub(in crate::hub) fn set_needed(&mut self, entry: u64) {
+        self.needed = entry;
     }
 
     /// The shape in force for the next frame.
@@ -198,11 +206,19 @@ impl Ring {
         while let Some(oldest) = self.segments.front() {
             let too_old = now - oldest.newest > ns(self.limits.max_time);
             let is_only = self.segments.len() == 1;
-            if is_only || !(too_old || self.bytes > self.limits.max_bytes) {
+            let is_over = too_old || self.bytes > self.limits.max_bytes;
+            if is_only || !(is_over || self.is_idle_history(oldest, now)) {
                 return;
             }
             self.drop_oldest(garbage);
         }
+    }
+
+    /// In front of the newest GOP, longer than was asked for, and read by all.
+    fn is_idle_history(&self, oldest: &Segment, now: Ns) -> bool {
+        oldest.end().entry <= self.needed
+            && now - oldest.newest > ns(self.limits.history)
+            && self.segments.iter().skip(1).any(Segment::is_start)
     }
 
     fn drop_oldest(&mut self, garbage: &mut Vec<Segment>) {

@@ -44,15 +44,34 @@ pub(in crate::hub) struct State {
     pub(super) started: Option<Ns>,
     /// Whether it has settled once; from then on no reader is held back.
     pub(super) has_settled: bool,
-    /// Who waits for frames.
-    pub(in crate::hub) readers: Slab<Option<Waker>>,
+    pub(in crate::hub) readers: Slab<Reader>,
     /// Who waits for a publisher, and until when.
     pub(super) waiters: Slab<(Option<Waker>, Ns)>,
     counts: ReaderCounts,
     keyframe_asked: Option<Ns>,
 }
 
+/// A reader, as the writer sees it.
+pub(in crate::hub) struct Reader {
+    /// Set while it waits for frames.
+    pub(in crate::hub) waker: Option<Waker>,
+    /// The next entry of the ring that it has to get; `u64::MAX` before it has begun.
+    next: u64,
+}
+
+impl Reader {
+    pub(in crate::hub) fn new() -> Self {
+        Self { waker: None, next: u64::MAX }
+    }
+}
+
 impl State {
+    /// Tells the ring what its readers have still to get.
+    pub(super) fn update_needed(&mut self) {
+        let needed = self.readers.iter().map(|(_, reader)| reader.next).min();
+        self.ring.set_needed(needed.unwrap_or(u64::MAX));
+    }
+
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             phase: Phase::Absent,
@@ -90,6 +109,7 @@ impl State {
     /// What a reader gets now. `None`: nothing yet.
     pub(in crate::hub) fn read(
         &mut self,
+        slot: usize,
         cursor: &mut Cursor,
         settled_only: bool,
         max: usize,
@@ -98,6 +118,9 @@ impl State {
         let is_held = settled_only && !self.has_settled && cursor.is_waiting_for_start();
         if !is_held && self.ring.read(cursor, max, out) {
             self.stats.lost += out.lost;
+            if let Some(reader) = self.readers.get_mut(slot) {
+                reader.next = cursor.next_entry().unwrap_or(u64::MAX);
+            }
             return Some(ReadOutcome::Batch);
         }
         match self.phase {
@@ -122,7 +145,9 @@ impl State {
     }
 
     pub(super) fn wake_readers(&mut self, effects: &mut Effects) {
-        effects.wakers.extend(self.readers.iter_mut().filter_map(|(_, waker)| waker.take()));
+        effects
+            .wakers
+            .extend(self.readers.iter_mut().filter_map(|(_, reader)| reader.waker.take()));
     }
 
     pub(super) fn wake_waiters(&mut self, effects: &mut Effects) {

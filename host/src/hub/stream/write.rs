@@ -146,6 +146,7 @@ impl State {
             self.stats.dropped += frames.len() as u64;
             return Pushed::Dropped;
         };
+        self.update_needed();
         let mut kept: u64 = 0;
         let mut bytes: u64 = 0;
         for frame in frames {

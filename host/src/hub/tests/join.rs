@@ -197,7 +197,7 @@ fn sticky_data_comes_first_with_the_start_points_time() {
 #[test]
 fn a_lapped_reader_resumes_at_the_newest_keyframe_and_counts() {
     let settings = Settings {
-        ring: RingSettings { max_bytes: 100_000, max_time: Duration::from_secs(30) },
+        ring: RingSettings { max_bytes: 100_000, ..RingSettings::default() },
         ..Default::default()
     };
     let bench = Bench::with(settings);
@@ -218,7 +218,7 @@ fn a_lapped_reader_resumes_at_the_newest_keyframe_and_counts() {
 #[test]
 fn a_lapped_reader_learns_of_a_shape_that_it_missed() {
     let settings = Settings {
-        ring: RingSettings { max_bytes: 100_000, max_time: Duration::from_secs(30) },
+        ring: RingSettings { max_bytes: 100_000, ..RingSettings::default() },
         ..Default::default()
     };
     let bench = Bench::with(settings);
@@ -236,7 +236,7 @@ fn a_lapped_reader_learns_of_a_shape_that_it_missed() {
 #[test]
 fn a_gop_longer_than_the_ring_loses_its_head_and_joins_wait() {
     let settings = Settings {
-        ring: RingSettings { max_bytes: 100_000, max_time: Duration::from_secs(30) },
+        ring: RingSettings { max_bytes: 100_000, ..RingSettings::default() },
         ..Default::default()
     };
     let bench = Bench::with(settings);
@@ -262,8 +262,40 @@ fn a_gop_longer_than_the_ring_loses_its_head_and_joins_wait() {
 }
 
 #[test]
-fn history_older_than_the_ring_falls_out() {
+fn only_the_newest_gop_is_held_when_nobody_asked_for_more() {
     let bench = Bench::new();
+    let publisher = bench.publish("live/a");
+
+    bench.run(&publisher, 0, 60_000);
+
+    let held = bench.info("live/a").unwrap().ring_ms;
+    assert!(held <= 1100, "{held}");
+}
+
+#[test]
+fn history_that_a_slow_reader_has_still_to_get_is_held() {
+    let bench = Bench::new();
+    let publisher = bench.publish("live/a");
+    publisher.push(&[key(0), delta(40)]);
+    let mut slow = bench.play("live/a");
+    assert_eq!(frames(&mut slow).len(), 2);
+
+    bench.run(&publisher, 80, 10_000);
+
+    let mut batch = Batch::default();
+    read(&mut slow, 1000, &mut batch).unwrap();
+    assert_eq!(batch.lost, 0);
+    assert_eq!(batch.frames[0].dts / NS_PER_MS, 80);
+}
+
+#[test]
+fn history_older_than_was_asked_for_falls_out() {
+    let history = Duration::from_secs(30);
+    let settings = Settings {
+        ring: RingSettings { history, ..RingSettings::default() },
+        ..Settings::default()
+    };
+    let bench = Bench::with(settings);
     let publisher = bench.publish("live/a");
     bench.run(&publisher, 0, 60_000);
     let options = ReadOptions { start: StartAt::Oldest, ..Default::default() };

@@ -90,7 +90,7 @@ fn tracks_are_checked() {
 
 #[test]
 fn shapes_without_end_stay_within_the_ring() {
-    let ring = RingSettings { max_bytes: 100_000, max_time: Duration::from_secs(30) };
+    let ring = RingSettings { max_bytes: 100_000, ..RingSettings::default() };
     let bench = Bench::with(Settings { ring, ..Default::default() });
     let publisher = bench.publish("live/a");
     publisher.push(&[key(0)]);
