@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::abi::core::Handle;
+use crate::abi::net::CONN_TLS;
 use crate::error::{Error, Status};
 use crate::ffi::Owned;
 use crate::ffi::net::from_abi;
@@ -31,6 +32,33 @@ pub struct ListenOptions<'a> {
     pub play_url: &'a str,
     /// 0: none.
     pub default_port: u16,
+    /// A certificate profile of the config: connections speak TLS, and reads and writes are plain. Empty: none.
+    pub tls: &'a str,
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// Whether connections begin with a PROXY header, of which the host takes the peer's address. Only peers in the config's
+/// `limits.trusted_proxies` may send one. It is written so that it can stand in a plugin's config.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    serde::Deserialize,
+    Eq,
+    schemars::JsonSchema,
+    PartialEq,
+    serde::Serialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyProtocol {
+    #[default]
+    Off,
+    /// Those of trusted peers may. Use `Required` where all of them do: otherwise who reaches such a peer past its own
+    /// header can lie.
+    Optional,
+    /// Connections without a header are closed, and so are those of peers that are not trusted.
+    Required,
 }
 
 /// Accepts connections. Dropping it stops listening; accepted connections stay.
@@ -41,10 +69,10 @@ impl TcpListener {
     /// Listens.
     ///
     /// # Errors
-    /// [`Status::CONFLICT`](crate::Status::CONFLICT) when the port is taken, with the address and the holder in the text.
+    /// [`Status::CONFLICT`](crate::Status::CONFLICT) when the port is taken, with the address and the holder in the text;
+    /// [`Status::NOT_FOUND`](crate::Status::NOT_FOUND) when there is no such certificate profile.
     pub fn bind(host: &Host, options: ListenOptions<'_>) -> Result<Self, Error> {
-        let ListenOptions { address, protocol, publish_url, play_url, default_port } = options;
-        host.instance.tcp_listen(address, protocol, (publish_url, play_url), default_port).map(Self)
+        host.instance.tcp_listen(&options).map(Self)
     }
 
     /// The bound address.
@@ -83,6 +111,7 @@ pub struct ConnInfo {
     pub id: u64,
     pub peer: SocketAddr,
     pub local: SocketAddr,
+    pub is_tls: bool,
 }
 
 /// A connection. Dropping it closes it.
@@ -97,8 +126,12 @@ pub struct TcpStream {
 impl TcpStream {
     fn new(conn: Owned) -> Result<Self, Error> {
         let info = conn.instance.conn_info(conn.handle)?;
-        let info =
-            ConnInfo { id: info.id, peer: from_abi(&info.peer), local: from_abi(&info.local) };
+        let info = ConnInfo {
+            id: info.id,
+            peer: from_abi(&info.peer),
+            local: from_abi(&info.local),
+            is_tls: info.flags & CONN_TLS != 0,
+        };
         Ok(Self { conn, info })
     }
 

@@ -61,7 +61,7 @@ fn structs() -> Vec<Struct> {
         pc_task_vtable = tasks::TaskVtable { struct_size, revision, attempt, drop }
         pc_tasks_api = tasks::TasksApi { struct_size, revision, job, run, describe, progress }
         pc_addr = net::Addr { ip, scope, port, family }
-        pc_tcp_listen = net::TcpListen { struct_size, flags, address, protocol, publish_url, play_url, default_port }
+        pc_tcp_listen = net::TcpListen { struct_size, flags, address, protocol, publish_url, play_url, default_port, proxy_protocol, tls }
         pc_conn_info = net::ConnInfo { struct_size, flags, id, peer, local, bytes_in, bytes_out }
         pc_net_api = net::NetApi {
             struct_size, revision, tcp_listen, listener_addr, poll_accept, tcp_connect, poll_connect, poll_read,
@@ -110,6 +110,8 @@ fn constants() -> Vec<(&'static str, i64)> {
         PC_METRIC_COUNTER = metrics::COUNTER; PC_METRIC_GAUGE = metrics::GAUGE;
         PC_METRIC_HISTOGRAM = metrics::HISTOGRAM; PC_METRICS_MAX = metrics::METRICS_MAX;
         PC_THREADS_MAX = exec::THREADS_MAX;
+        PC_PROXY_OFF = net::PROXY_OFF; PC_PROXY_OPTIONAL = net::PROXY_OPTIONAL;
+        PC_PROXY_REQUIRED = net::PROXY_REQUIRED; PC_CONN_TLS = net::CONN_TLS;
         PC_AUDIO = streams::AUDIO; PC_VIDEO = streams::VIDEO; PC_DATA = streams::DATA;
         PC_TRACKS_MAX = streams::TRACKS_MAX; PC_SHAPE_SETTLED = streams::SHAPE_SETTLED;
         PC_SHAPE_DISCONTINUITY = streams::SHAPE_DISCONTINUITY;

@@ -1,1 +1,1 @@
-#define PC_HEADER_HASH "4201008e987acfb5"
+#define PC_HEADER_HASH "d16bcb3f2d8cc3dd"

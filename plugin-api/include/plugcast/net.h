@@ -24,24 +24,34 @@ typedef struct pc_tcp_listen {
   pc_str publish_url;
   pc_str play_url;
   uint32_t default_port;
+  /* PC_PROXY_*: whether connections begin with a PROXY header (version 1 or 2), of which the host takes the peer's address.
+   * Only peers in limits.trusted_proxies may send one. */
+  uint32_t proxy_protocol;
+  pc_str tls;          /* a certificate profile of the config: connections speak TLS, and reads and writes are plain. Empty: none */
 } pc_tcp_listen;
+#define PC_PROXY_OFF 0u
+#define PC_PROXY_OPTIONAL 1u /* those of trusted peers may */
+#define PC_PROXY_REQUIRED 2u /* others are closed */
 
 typedef struct pc_conn_info {
   uint32_t struct_size;
-  uint32_t flags;      /* 0 */
+  uint32_t flags;      /* PC_CONN_* */
   uint64_t id;         /* the same number in log, API and metrics */
   pc_addr peer, local;
   uint64_t bytes_in, bytes_out;
 } pc_conn_info;
+#define PC_CONN_TLS 1u
 
 #define PC_NET_ID "pc.net/1"
 typedef struct pc_net_api {
   uint32_t struct_size, revision; /* 1 */
-  /* [any] PC_E_CONFLICT when the port is taken; the text names the address, and the holder when it can be read. */
+  /* [any] PC_E_CONFLICT when the port is taken; the text names the address, and the holder when it can be read.
+   * PC_E_NOT_FOUND when there is no such certificate profile. */
   pc_status (*tcp_listen)(const pc_host *host, const pc_tcp_listen *options, pc_handle *listener);
   /* [any] The bound address. */
   pc_status (*listener_addr)(const pc_host *host, pc_handle listener, pc_addr *local);
-  /* [any] Running out of descriptors is not an error: it is logged, and accepting goes on when there are some. */
+  /* [any] Running out of descriptors is not an error: it is logged, and accepting goes on when there are some. Until it
+   * publishes, or asks to play, a connection counts against limits.max_handshaking_per_address. */
   pc_status (*poll_accept)(const pc_host *host, pc_handle listener, pc_waker *waker, pc_handle *conn);
   /* [any] "host:port". The handle is a connection once poll_connect has given PC_OK; close it to give up. */
   pc_status (*tcp_connect)(const pc_host *host, pc_str address, pc_handle *conn);

@@ -24,7 +24,19 @@ pub struct TcpListen {
     pub publish_url: Str,
     pub play_url: Str,
     pub default_port: u32,
+    /// `PC_PROXY_*`.
+    pub proxy_protocol: u32,
+    pub tls: Str,
 }
+
+/// `PC_PROXY_OFF`.
+pub const PROXY_OFF: u32 = 0;
+/// `PC_PROXY_OPTIONAL`.
+pub const PROXY_OPTIONAL: u32 = 1;
+/// `PC_PROXY_REQUIRED`.
+pub const PROXY_REQUIRED: u32 = 2;
+/// `PC_CONN_TLS`.
+pub const CONN_TLS: u32 = 1;
 
 /// `pc_conn_info`.
 #[repr(C)]

@@ -14,8 +14,9 @@ use tokio::io::ReadBuf;
 use super::{Instance, Owned, budget, call, lend, size_u32};
 use crate::abi::core::Handle;
 use crate::abi::mem::Buf;
-use crate::abi::net::{Addr, ConnInfo, TcpListen};
+use crate::abi::net::{Addr, ConnInfo, PROXY_OFF, PROXY_OPTIONAL, PROXY_REQUIRED, TcpListen};
 use crate::error::{Error, Status};
+use crate::net::{ListenOptions, ProxyProtocol};
 
 /// Parts of one vectored write; the rest waits for the next call.
 const PARTS: usize = 64;
@@ -25,19 +26,22 @@ const NO_PART: Buf = Buf { data: std::ptr::null(), len: 0, mem: std::ptr::null_m
 impl Instance {
     pub(crate) fn tcp_listen(
         self: &Arc<Self>,
-        address: &str,
-        protocol: &str,
-        urls: (&str, &str),
-        default_port: u16,
+        options: &ListenOptions<'_>,
     ) -> Result<Owned, Error> {
         let options = TcpListen {
             struct_size: size_u32::<TcpListen>(),
             flags: 0,
-            address: lend(address),
-            protocol: lend(protocol),
-            publish_url: lend(urls.0),
-            play_url: lend(urls.1),
-            default_port: default_port.into(),
+            address: lend(options.address),
+            protocol: lend(options.protocol),
+            publish_url: lend(options.publish_url),
+            play_url: lend(options.play_url),
+            default_port: options.default_port.into(),
+            proxy_protocol: match options.proxy_protocol {
+                ProxyProtocol::Off => PROXY_OFF,
+                ProxyProtocol::Optional => PROXY_OPTIONAL,
+                ProxyProtocol::Required => PROXY_REQUIRED,
+            },
+            tls: lend(options.tls),
         };
         let mut listener = 0;
         call!(self, net.tcp_listen(&raw const options, &raw mut listener))?;
