@@ -9,7 +9,7 @@ use plugin_api::mem::{Buf, Pool};
 
 use super::cursor::{Cursor, PARTS_MAX, Piece, Until};
 use super::lag::LagPolicy;
-use super::sender::{Progress, Sender};
+use super::sender::{Progress, Sender, flush_tls, submit_tls};
 use super::viewer::Control;
 use crate::hub::Reason;
 use crate::hub::feed::{Packets, Prepared, ViewerRecord};
@@ -131,6 +131,13 @@ impl Attached {
     }
 
     fn send_once(&mut self, window: &Packets, sender: &mut dyn Sender) -> Step {
+        if let Some(tls) = self.lent.tls.as_mut().filter(|tls| tls.has_pending()) {
+            let progress = flush_tls(tls, sender, self.lent.socket.as_fd());
+            match self.after(&progress) {
+                Step::More => {}
+                step => return step,
+            }
+        }
         let until = match self.leaving {
             Some(_) => Until::Boundary,
             None => {
@@ -148,13 +155,24 @@ impl Attached {
             return Step::NothingDue;
         }
         let parts = parts.get(..due.parts).unwrap_or_default();
-        match sender.submit(self.lent.socket.as_fd(), parts) {
-            Progress::Taken(n) => {
-                self.count(window, n);
+        let socket = self.lent.socket.as_fd();
+        let progress = match &mut self.lent.tls {
+            None => sender.submit(socket, parts),
+            Some(tls) => submit_tls(tls, sender, socket, parts),
+        };
+        if let Progress::Taken { bytes, .. } = progress {
+            self.count(window, bytes);
+        }
+        self.after(&progress)
+    }
+
+    fn after(&mut self, progress: &Progress) -> Step {
+        match progress {
+            Progress::Taken { is_full, .. } => {
                 // epoll speaks up after a send that was cut short, as after one that was refused.
-                self.writable = n == due.bytes;
-                self.full_since = (!self.writable).then(Instant::now);
-                if self.writable { Step::More } else { Step::Full }
+                self.writable = !is_full;
+                self.full_since = is_full.then(Instant::now);
+                if *is_full { Step::Full } else { Step::More }
             }
             Progress::Full => {
                 self.writable = false;
@@ -187,7 +205,12 @@ impl Attached {
             let Some(buf) = scratch.get_mut(..room).filter(|buf| !buf.is_empty()) else {
                 return Visit::Done;
             };
-            match (&self.lent.socket).read(buf) {
+            let mut socket = &self.lent.socket;
+            let read = match &mut self.lent.tls {
+                None => socket.read(buf),
+                Some(tls) => tls.read(buf, |buf| socket.read(buf)),
+            };
+            match read {
                 Ok(0) => {
                     self.lent.pipe.finish();
                     return Visit::Leave(Leave::Back(Reason::PeerClosed));

@@ -137,6 +137,7 @@ impl Fanout {
                 return Err(error.into());
             }
         };
+        conn.established();
         let attached = Attached::new(Arc::clone(&control), Arc::clone(conn), lent, prepared, first);
         if let Err(Command::Attach(attached)) = inbox.send(Command::Attach(Box::new(attached))) {
             inner.loads.release(feed, thread);

@@ -6,6 +6,9 @@
 //!
 //! While it is lent, a fan-out thread owns the socket: reads come through a pipe and writes are refused. What the thread
 //! has read and the session has not is read first after the socket is back.
+//!
+//! With TLS, the state of the session travels with the socket. The handshake happens within the first reads; what is written
+//! before it is through is kept for its end. Bytes are counted as the protocol sees them, without TLS's own.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -20,6 +23,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
+use super::gate::Admission;
+use super::tls::Tls;
 use super::{Error, Pipe, addr};
 
 /// A connection, shared by the session that serves it and the host that shows and closes it.
@@ -30,7 +35,21 @@ pub struct Conn {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     runtime: Handle,
+    /// Of a connection that was accepted.
+    admission: Option<Admission>,
+    is_tls: bool,
     inner: Mutex<Inner>,
+}
+
+/// What is known of a connection beside its socket, when it begins.
+#[derive(Debug, Default)]
+pub(super) struct Beginning {
+    /// As a proxy says; else the socket's.
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) admission: Option<Admission>,
+    pub(super) tls: Option<Box<Tls>>,
+    /// Bytes of the protocol that were read already.
+    pub(super) read: Vec<u8>,
 }
 
 struct Inner {
@@ -43,7 +62,7 @@ struct Inner {
 }
 
 enum State {
-    Plain(TcpStream),
+    Plain { socket: TcpStream, tls: Option<Box<Tls>> },
     Lent { pipe: Arc<Pipe>, borrower: Arc<dyn Borrower> },
     Closed,
 }
@@ -70,16 +89,36 @@ pub trait Borrower: Send + Sync {
 #[derive(Debug)]
 pub struct Lent {
     pub socket: std::net::TcpStream,
+    /// What is read and written has to go through it.
+    pub tls: Option<Box<Tls>>,
     pub pipe: Arc<Pipe>,
 }
 
 impl Conn {
-    pub(super) fn new(id: u64, runtime: Handle, socket: TcpStream) -> Result<Self, Error> {
+    pub(super) fn new(
+        id: u64,
+        runtime: Handle,
+        socket: TcpStream,
+        beginning: Beginning,
+    ) -> Result<Self, Error> {
         // Packets are written whole; waiting for more of them only adds delay.
         socket.set_nodelay(true)?;
-        let peer = addr::unmapped(socket.peer_addr()?);
+        let Beginning { peer, admission, mut tls, read } = beginning;
+        let peer = addr::unmapped(peer.map_or_else(|| socket.peer_addr(), Ok)?);
         let local = addr::unmapped(socket.local_addr()?);
-        let inner = Inner { state: State::Plain(socket), rest: None, reader: None, writer: None };
+        let mut rest = None;
+        match &mut tls {
+            Some(tls) => tls.feed(&read)?,
+            None if !read.is_empty() => {
+                let pipe = Pipe::default();
+                pipe.push(&read);
+                rest = Some(Arc::new(pipe));
+            }
+            None => {}
+        }
+        let is_tls = tls.is_some();
+        let state = State::Plain { socket, tls };
+        let inner = Inner { state, rest, reader: None, writer: None };
         Ok(Self {
             id,
             peer,
@@ -87,6 +126,8 @@ impl Conn {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             runtime,
+            admission,
+            is_tls,
             inner: Mutex::new(inner),
         })
     }
@@ -96,13 +137,24 @@ impl Conn {
         self.id
     }
 
-    /// IPv4 is given as IPv4, never as mapped IPv6.
+    /// Who connected: behind a trusted proxy, who connected to that. IPv4 is given as IPv4, never as mapped IPv6.
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
 
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// Its protocol has made something of it: it counts as handshaking no longer.
+    pub fn established(&self) {
+        if let Some(admission) = &self.admission {
+            admission.established();
+        }
     }
 
     pub fn bytes_in(&self) -> u64 {
@@ -122,8 +174,12 @@ impl Conn {
         if let Some(rest) = &inner.rest {
             return rest.poll_read(cx, buf).map(|taken| Ok(taken.result?));
         }
-        let (result, borrower) = match &inner.state {
-            State::Plain(socket) => (self.poll_read_socket(socket, cx, buf), None),
+        let Inner { state, writer, .. } = &mut *inner;
+        let (result, borrower) = match state {
+            State::Plain { socket, tls: None } => (self.poll_read_socket(socket, cx, buf), None),
+            State::Plain { socket, tls: Some(tls) } => {
+                (self.poll_read_tls(socket, tls, writer, cx, buf), None)
+            }
             State::Lent { pipe, borrower } => match pipe.poll_read(cx, buf) {
                 Poll::Ready(taken) => {
                     let borrower = taken.has_room_again.then(|| Arc::clone(borrower));
@@ -150,8 +206,9 @@ impl Conn {
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize, Error>> {
         let mut inner = self.inner.lock();
-        let result = match &inner.state {
-            State::Plain(socket) => self.poll_write_socket(socket, cx, parts),
+        let result = match &mut inner.state {
+            State::Plain { socket, tls: None } => self.poll_write_socket(socket, cx, parts),
+            State::Plain { socket, tls: Some(tls) } => self.poll_write_tls(socket, tls, cx, parts),
             State::Lent { .. } => Poll::Ready(Err(Error::State("lent to a feed"))),
             State::Closed => Poll::Ready(Err(Error::State("closed"))),
         };
@@ -161,14 +218,40 @@ impl Conn {
         result
     }
 
+    /// Ready when the kernel has everything that was written. Only TLS holds something back.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut inner = self.inner.lock();
+        let result = match &mut inner.state {
+            State::Plain { socket, tls: Some(tls) } => poll_flush_tls(socket, tls, cx),
+            _ => Poll::Ready(Ok(())),
+        };
+        if result.is_pending() {
+            keep(&mut inner.writer, cx);
+        }
+        result
+    }
+
     /// Closes the write half, so that the peer reads to the end.
-    pub fn poll_shutdown(&self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let inner = self.inner.lock();
-        Poll::Ready(match &inner.state {
-            State::Plain(socket) => shutdown_write(socket),
-            State::Lent { .. } => Err(Error::State("lent to a feed")),
-            State::Closed => Err(Error::State("closed")),
-        })
+    pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut inner = self.inner.lock();
+        let result = match &mut inner.state {
+            State::Plain { socket, tls } => {
+                let flushed = match tls {
+                    Some(tls) => {
+                        tls.say_goodbye();
+                        poll_flush_tls(socket, tls, cx)
+                    }
+                    None => Poll::Ready(Ok(())),
+                };
+                flushed.map(|flushed| flushed.and_then(|()| shutdown_write(socket)))
+            }
+            State::Lent { .. } => Poll::Ready(Err(Error::State("lent to a feed"))),
+            State::Closed => Poll::Ready(Err(Error::State("closed"))),
+        };
+        if result.is_pending() {
+            keep(&mut inner.writer, cx);
+        }
+        result
     }
 
     /// Closes the connection, wherever its socket is. Bytes that the kernel has taken are still sent.
@@ -178,9 +261,17 @@ impl Conn {
         let wakers = [inner.reader.take(), inner.writer.take()];
         inner.rest = None;
         drop(inner);
-        if let State::Lent { pipe, borrower } = old {
-            pipe.fail(io::ErrorKind::NotConnected);
-            borrower.close(reason);
+        match old {
+            State::Lent { pipe, borrower } => {
+                pipe.fail(io::ErrorKind::NotConnected);
+                borrower.close(reason);
+            }
+            State::Plain { socket, tls: Some(mut tls) } => {
+                // Without it players report a stream that was cut.
+                tls.say_goodbye();
+                let _best_effort = tls.flush(|parts| socket.try_write_vectored(parts));
+            }
+            State::Plain { .. } | State::Closed => {}
         }
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
@@ -191,8 +282,13 @@ impl Conn {
     /// [`Error::State`] when it is lent already, or closed.
     pub fn lend(&self, borrower: Arc<dyn Borrower>) -> Result<Lent, Error> {
         let mut inner = self.inner.lock();
-        let socket = match std::mem::replace(&mut inner.state, State::Closed) {
-            State::Plain(socket) => socket,
+        let (socket, tls) = match std::mem::replace(&mut inner.state, State::Closed) {
+            // Until its end nobody can say when what is written goes out.
+            State::Plain { tls: Some(tls), socket } if tls.is_handshaking() => {
+                inner.state = State::Plain { tls: Some(tls), socket };
+                return Err(Error::State("in its TLS handshake"));
+            }
+            State::Plain { socket, tls } => (socket, tls),
             other => {
                 let text = if matches!(other, State::Closed) { "closed" } else { "lent already" };
                 inner.state = other;
@@ -209,7 +305,7 @@ impl Conn {
         drop(inner);
         // Whoever waits on the socket has to look again, at the pipe.
         wakers.into_iter().flatten().for_each(Waker::wake);
-        Ok(Lent { socket, pipe })
+        Ok(Lent { socket, tls, pipe })
     }
 
     /// Takes the socket back from its borrower. After [`Conn::close`] it is dropped.
@@ -222,7 +318,8 @@ impl Conn {
         if matches!(inner.state, State::Closed) {
             return;
         }
-        inner.state = socket.map_or(State::Closed, State::Plain);
+        let tls = lent.tls;
+        inner.state = socket.map_or(State::Closed, |socket| State::Plain { socket, tls });
         inner.rest = Some(Arc::clone(&lent.pipe));
         let wakers = [inner.reader.take(), inner.writer.take()];
         drop(inner);
@@ -269,6 +366,68 @@ impl Conn {
         }
     }
 
+    fn poll_read_tls(
+        &self,
+        socket: &TcpStream,
+        tls: &mut Tls,
+        writer: &mut Option<Waker>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<usize, Error>> {
+        loop {
+            // The handshake's answers, or what the last write left. While the kernel is full, reading goes on.
+            if tls.has_pending() && poll_flush_tls(socket, tls, cx)?.is_ready() {
+                writer.take().into_iter().for_each(Waker::wake);
+            }
+            let was_handshaking = tls.is_handshaking();
+            let read = tls.read(buf, |buf| socket.try_read(buf));
+            if was_handshaking && !tls.is_handshaking() {
+                writer.take().into_iter().for_each(Waker::wake);
+            }
+            match read {
+                Ok(n) => {
+                    self.count_in(n as u64);
+                    return Poll::Ready(Ok(n));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if tls.has_pending() && poll_flush_tls(socket, tls, cx)?.is_ready() {
+                        writer.take().into_iter().for_each(Waker::wake);
+                    }
+                    ready!(socket.poll_read_ready(cx))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Err(error) => {
+                    // The alert that says what is wrong.
+                    let _best_effort = tls.flush(|parts| socket.try_write_vectored(parts));
+                    return Poll::Ready(Err(error.into()));
+                }
+            }
+        }
+    }
+
+    /// What is taken is encrypted; as much of it as the kernel takes is sent. The rest goes with the next call of any kind.
+    fn poll_write_tls(
+        &self,
+        socket: &TcpStream,
+        tls: &mut Tls,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, Error>> {
+        ready!(poll_flush_tls(socket, tls, cx))?;
+        let n = tls.write(parts);
+        if n == 0 && parts.iter().any(|part| !part.is_empty()) {
+            // Full of what waits for the end of the handshake, which the reader waits for.
+            return Poll::Pending;
+        }
+        self.count_out(n as u64);
+        // An error comes out of the next call.
+        let _later = poll_flush_tls(socket, tls, cx);
+        Poll::Ready(Ok(n))
+    }
+
     fn poll_write_socket(
         &self,
         socket: &TcpStream,
@@ -292,6 +451,22 @@ impl Conn {
 impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Conn({} {})", self.id, self.peer)
+    }
+}
+
+fn poll_flush_tls(
+    socket: &TcpStream,
+    tls: &mut Tls,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Error>> {
+    loop {
+        match tls.flush(|parts| socket.try_write_vectored(parts)) {
+            Ok(()) => return Poll::Ready(Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready!(socket.poll_write_ready(cx))?;
+            }
+            Err(error) => return Poll::Ready(Err(error.into())),
+        }
     }
 }
 
@@ -355,8 +530,8 @@ impl AsyncWrite for ConnIo {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush(cx).map_err(into_io_error)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

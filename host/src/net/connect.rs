@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::conn::Beginning;
 use super::{Conn, Error, Net};
 
 type Attempt = Pin<Box<dyn Future<Output = Result<Arc<Conn>, Error>> + Send>>;
@@ -51,7 +52,7 @@ impl Connecting {
 async fn attempt(net: Net, address: String, timeout: Duration) -> Result<Arc<Conn>, Error> {
     let socket = tokio::net::TcpStream::connect(&address);
     match tokio::time::timeout(timeout, socket).await {
-        Ok(socket) => net.adopt_tokio(socket?),
+        Ok(socket) => net.adopt_tokio(socket?, Beginning::default()),
         Err(_) => Err(Error::Timeout { address, after: timeout }),
     }
 }

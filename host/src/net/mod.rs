@@ -12,9 +12,12 @@
 mod addr;
 mod conn;
 mod connect;
+mod gate;
 mod holder;
 mod listener;
 mod pipe;
+pub mod proxy;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -27,23 +30,38 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use self::conn::Beginning;
 pub use self::conn::{Borrower, CloseReason, Conn, ConnIo, Lent};
 pub use self::connect::Connecting;
+pub use self::gate::{Gate, Limits, RefusedCounts, Trusted};
 pub use self::holder::Holder;
-pub use self::listener::Listener;
+pub use self::listener::{ListenOptions, Listener};
 pub use self::pipe::{PIPE_BYTES_MAX, Pipe};
+pub use self::proxy::ProxyProtocol;
 
 /// Makes listeners and connections, and gives each connection its number. A clone is the same one.
 #[derive(Clone, Debug)]
 pub struct Net {
     runtime: Handle,
     next_id: Arc<AtomicU64>,
+    gate: Arc<Gate>,
 }
 
 impl Net {
-    /// `runtime` drives the sockets.
+    /// `runtime` drives the sockets. Listeners take what comes.
     pub fn new(runtime: Handle) -> Self {
-        Self { runtime, next_id: Arc::new(AtomicU64::new(1)) }
+        Self::with_limits(runtime, Limits::default())
+    }
+
+    /// As [`Net::new`], with limits for what listeners take.
+    pub fn with_limits(runtime: Handle, limits: Limits) -> Self {
+        let gate = Arc::new(Gate::new(limits));
+        Self { runtime, next_id: Arc::new(AtomicU64::new(1)), gate }
+    }
+
+    /// Connections that were closed at once, since the start.
+    pub fn refused(&self) -> RefusedCounts {
+        self.gate.refused()
     }
 
     /// Connections accepted and dialled since the start.
@@ -62,7 +80,15 @@ impl Net {
     /// # Errors
     /// [`Error::Conflict`] when the port is taken, with its holder when that can be read.
     pub fn listen(&self, address: &str) -> Result<Listener, Error> {
-        Listener::bind(self.clone(), address)
+        self.listen_with(address, ListenOptions::default())
+    }
+
+    /// As [`Net::listen`], with TLS or behind a proxy.
+    ///
+    /// # Errors
+    /// As [`Net::listen`].
+    pub fn listen_with(&self, address: &str, options: ListenOptions) -> Result<Listener, Error> {
+        Listener::bind(self.clone(), address, options)
     }
 
     /// Dials `"host:port"`; the time-out covers the look-up too. Drop the value to give up.
@@ -78,12 +104,16 @@ impl Net {
         socket.set_nonblocking(true)?;
         let _entered = self.runtime.enter();
         let socket = tokio::net::TcpStream::from_std(socket)?;
-        self.adopt_tokio(socket)
+        self.adopt_tokio(socket, Beginning::default())
     }
 
-    fn adopt_tokio(&self, socket: tokio::net::TcpStream) -> Result<Arc<Conn>, Error> {
+    fn adopt_tokio(
+        &self,
+        socket: tokio::net::TcpStream,
+        beginning: Beginning,
+    ) -> Result<Arc<Conn>, Error> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Conn::new(id, self.runtime.clone(), socket)?))
+        Ok(Arc::new(Conn::new(id, self.runtime.clone(), socket, beginning)?))
     }
 }
 
@@ -105,6 +135,9 @@ pub enum Error {
 
     #[error("no connection to {address} within {after:?}")]
     Timeout { address: String, after: Duration },
+
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
 
     /// The socket is lent to a feed, or closed.
     #[error("the connection is {0}")]

@@ -9,7 +9,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use super::{Borrower, CloseReason, Conn, Error, Net, PIPE_BYTES_MAX};
+use super::{
+    Borrower, CloseReason, Conn, Error, Limits, ListenOptions, Listener, Net, PIPE_BYTES_MAX,
+    ProxyProtocol,
+};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -216,4 +219,123 @@ async fn closing_a_lent_connection_tells_the_borrower() {
     assert_eq!(*seen.closed.lock(), Some(CloseReason::Stopped));
     assert!(matches!(read(&conn, 1).await, Err(Error::State(_))));
     assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+}
+
+fn gated(handshaking_per_address: usize) -> Net {
+    let limits = Limits {
+        handshaking_per_address,
+        trusted_proxies: Arc::new(|peer| peer.is_loopback()),
+        ..Limits::default()
+    };
+    Net::with_limits(Handle::current(), limits)
+}
+
+fn behind_proxy(net: &Net, proxy_protocol: ProxyProtocol) -> Listener {
+    let options = ListenOptions { proxy_protocol, ..ListenOptions::default() };
+    net.listen_with("127.0.0.1:0", options).unwrap()
+}
+
+fn connect(listener: &Listener, bytes: &[u8]) -> TcpStream {
+    let mut client = TcpStream::connect(listener.local_addr()).unwrap();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    client.write_all(bytes).unwrap();
+    client
+}
+
+async fn accept(listener: &Listener) -> Arc<Conn> {
+    tokio::time::timeout(DEADLINE, listener.accept()).await.expect("a connection").unwrap()
+}
+
+async fn is_closed_at_once(listener: &Listener, mut client: TcpStream) -> bool {
+    let reading = tokio::task::spawn_blocking(move || client.read(&mut [0; 1]));
+    let accepting = async {
+        loop {
+            listener.accept().await.unwrap();
+        }
+    };
+    tokio::select! {
+        read = reading => matches!(read.unwrap(), Ok(0) | Err(_)),
+        () = accepting => false,
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_says_who_its_peer_is() {
+    let net = gated(64);
+    for proxy_protocol in [ProxyProtocol::Optional, ProxyProtocol::Required] {
+        let listener = behind_proxy(&net, proxy_protocol);
+
+        let _client = connect(&listener, b"PROXY TCP4 203.0.113.9 192.0.2.1 4000 1935\r\nC0C1");
+        let conn = accept(&listener).await;
+
+        assert_eq!(conn.peer().to_string(), "203.0.113.9:4000");
+        assert_eq!(read(&conn, 100).await.unwrap(), b"C0C1");
+    }
+}
+
+#[tokio::test]
+async fn a_header_may_be_left_out_or_must_not() {
+    let net = gated(64);
+    let optional = behind_proxy(&net, ProxyProtocol::Optional);
+    let required = behind_proxy(&net, ProxyProtocol::Required);
+    let off = behind_proxy(&net, ProxyProtocol::Off);
+    let header = b"PROXY UNKNOWN\r\n";
+
+    let client = connect(&optional, b"\x03CCC");
+    let conn = accept(&optional).await;
+    assert_eq!(conn.peer(), client.local_addr().unwrap());
+    assert_eq!(read(&conn, 100).await.unwrap(), b"\x03CCC");
+
+    assert!(is_closed_at_once(&required, connect(&required, b"\x03CCC")).await);
+
+    let _client = connect(&off, header);
+    assert_eq!(read(&*accept(&off).await, 100).await.unwrap(), header);
+    assert_eq!(net.refused().proxy_header, 1);
+}
+
+#[tokio::test]
+async fn others_may_not_send_a_header() {
+    let net = Net::new(Handle::current());
+    let optional = behind_proxy(&net, ProxyProtocol::Optional);
+    let required = behind_proxy(&net, ProxyProtocol::Required);
+    let header = b"PROXY TCP4 203.0.113.9 192.0.2.1 4000 1935\r\n";
+
+    let client = connect(&optional, header);
+    let conn = accept(&optional).await;
+    assert_eq!(conn.peer(), client.local_addr().unwrap());
+    assert_eq!(read(&conn, 100).await.unwrap(), header, "it is the protocol's first bytes");
+
+    assert!(is_closed_at_once(&required, connect(&required, header)).await);
+}
+
+#[tokio::test]
+async fn a_silent_proxy_holds_up_nobody() {
+    let net = gated(64);
+    let listener = behind_proxy(&net, ProxyProtocol::Required);
+
+    let _silent = connect(&listener, b"PROXY TCP4 ");
+    let _client = connect(&listener, b"PROXY TCP4 203.0.113.9 192.0.2.1 4000 1935\r\n");
+
+    assert_eq!(accept(&listener).await.peer().to_string(), "203.0.113.9:4000");
+}
+
+#[tokio::test]
+async fn one_address_has_few_connections_that_say_nothing() {
+    let net = gated(2);
+    let listener = behind_proxy(&net, ProxyProtocol::Required);
+    let header = |ip: &str| format!("PROXY TCP4 {ip} 192.0.2.1 4000 1935\r\n");
+    let first = connect(&listener, header("203.0.113.9").as_bytes());
+    let second = connect(&listener, header("203.0.113.9").as_bytes());
+    let (one, two) = (accept(&listener).await, accept(&listener).await);
+
+    let third = connect(&listener, header("203.0.113.9").as_bytes());
+    assert!(is_closed_at_once(&listener, third).await);
+    assert_eq!(net.refused().handshaking, 1);
+
+    let _other = connect(&listener, header("203.0.113.10").as_bytes());
+    assert_eq!(accept(&listener).await.peer().ip().to_string(), "203.0.113.10");
+    one.established();
+    let _fourth = connect(&listener, header("203.0.113.9").as_bytes());
+    assert_eq!(accept(&listener).await.peer().ip().to_string(), "203.0.113.9");
+    drop((first, second, two));
 }
