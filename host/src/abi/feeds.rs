@@ -117,6 +117,8 @@ unsafe extern "C" fn prepare(
         }
         let options = borrow::sized(options, "options")?;
         let (peer, conn) = net::peer(instance, options.conn)?;
+        // Waiting for a stream has a limit of its own.
+        net::established(instance, options.conn);
         let format = borrow::text(options.format, "format")?;
         let variant = borrow::text(options.variant, "variant")?;
         if variant.len() > VARIANT_MAX {

@@ -9,12 +9,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use plugin_api::abi::core::{self as abi, END, Handle, Host, OK, PENDING, Status, Str, Waker};
 use plugin_api::abi::mem::Buf;
-use plugin_api::abi::net::{Addr, ConnInfo, NetApi, TcpListen};
+use plugin_api::abi::net::{
+    Addr, CONN_TLS, ConnInfo, NetApi, PROXY_OFF, PROXY_OPTIONAL, PROXY_REQUIRED, TcpListen,
+};
 
 use super::call::{Fault, call};
 use super::waker::with_context;
 use super::{Object, borrow, no_waker};
-use crate::net::{CloseReason, Conn, Connecting, Error, Listener};
+use crate::net::{CloseReason, Conn, Connecting, Error, ListenOptions, Listener, ProxyProtocol};
 use crate::plugin::instance::Instance;
 
 /// How long a dialled connection may take, look-up included.
@@ -130,6 +132,28 @@ fn to_abi(addr: SocketAddr) -> Addr {
     Addr { ip, scope, port: addr.port(), family }
 }
 
+fn listen_options(
+    instance: &'static Instance,
+    options: &TcpListen,
+) -> Result<ListenOptions, Fault> {
+    let proxy_protocol = match options.proxy_protocol {
+        PROXY_OFF => ProxyProtocol::Off,
+        PROXY_OPTIONAL => ProxyProtocol::Optional,
+        PROXY_REQUIRED => ProxyProtocol::Required,
+        other => return Err(Fault::invalid(format!("proxy_protocol {other} is not known"))),
+    };
+    let tls = match borrow::text(options.tls, "tls")? {
+        "" => None,
+        name => Some(instance.services.tls.get(name).cloned().ok_or_else(|| {
+            Fault::new(
+                abi::E_NOT_FOUND,
+                format!("there is no certificate profile tls.{name} in the config"),
+            )
+        })?),
+    };
+    Ok(ListenOptions { tls, proxy_protocol })
+}
+
 unsafe extern "C" fn tcp_listen(
     host: *const Host,
     options: *const TcpListen,
@@ -147,7 +171,8 @@ unsafe extern "C" fn tcp_listen(
             borrow::text(options.play_url, "play_url")?,
         );
         let services = &instance.services;
-        let bound = match services.net.listen(address) {
+        let listen_options = listen_options(instance, options)?;
+        let bound = match services.net.listen_with(address, listen_options) {
             Ok(bound) => bound,
             Err(error) => {
                 tracing::error!(
@@ -319,7 +344,7 @@ unsafe extern "C" fn conn_info(host: *const Host, handle: Handle, info: *mut Con
         let struct_size = borrow::sized(info.cast_const(), "info")?.struct_size;
         let known = ConnInfo {
             struct_size,
-            flags: 0,
+            flags: if conn.is_tls() { CONN_TLS } else { 0 },
             id: conn.id(),
             peer: to_abi(conn.peer()),
             local: to_abi(conn.local()),
@@ -329,6 +354,13 @@ unsafe extern "C" fn conn_info(host: *const Host, handle: Handle, info: *mut Con
         borrow::put(info, known, "info")?;
         Ok(OK)
     })
+}
+
+/// The connection that a request names has said what it wants: it counts as handshaking no longer.
+pub(super) fn established(instance: &'static Instance, handle: Handle) {
+    if let Ok(conn) = conn(instance, handle) {
+        conn.established();
+    }
 }
 
 /// The address that rules and limits look at.

@@ -143,6 +143,7 @@ unsafe extern "C" fn publish(
         };
         // The hub answers at once; the contract leaves room for auth engines that have to wait.
         let publisher = instance.services.hub.publish(request).map_err(fault)?;
+        net::established(instance, options.conn);
         let publishing = Publishing(Mutex::new(Some(Arc::new(publisher))));
         super::give(instance, Object::Publisher(Arc::new(publishing)), handle)
     })
@@ -247,6 +248,8 @@ unsafe extern "C" fn subscribe(
         }
         let options = borrow::sized(options, "options")?;
         let (peer, conn) = net::peer(instance, options.conn)?;
+        // Waiting for a stream has a limit of its own.
+        net::established(instance, options.conn);
         let kind = match options.kind {
             wire::READER_PLAYER => ReaderKind::Player,
             wire::READER_PUSHER => ReaderKind::Pusher,

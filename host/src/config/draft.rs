@@ -14,7 +14,7 @@ use super::key::Key;
 use super::layers::{Layers, Merged};
 use super::mistake::{Mistake, Source};
 use super::plugins::{check_instance, instances, is_instance, sections};
-use super::schema::Node;
+use super::schema::{Node, nearest};
 use super::yaml::Document;
 use super::{Config, Instance, Loaded, Options, PluginSchemas, Server, host_schema, show};
 use crate::auth::rules::Rule;
@@ -258,6 +258,7 @@ impl Draft {
             http: section(value, "http"),
             log: section(value, "log"),
             limits: section(value, "limits"),
+            tls: section(value, "tls"),
             memory: section(value, "memory"),
             publish: section(value, "publish"),
             subscribe: section(value, "subscribe"),
@@ -278,14 +279,21 @@ impl Draft {
             ConfigFile::Found(path) => self.working_dir.join(path).parent().map(Path::to_owned),
             ConfigFile::NotFound { .. } => None,
         };
-        let base = |key: [&str; 2]| match (sources.get(&Key::names(key)), &beside_file) {
-            (Some(Source::Env(_)), _) | (_, None) => &self.working_dir,
-            (_, Some(folder)) => folder,
+        let base = |key: &[&str]| {
+            let source = sources.get(&Key::names(key.iter().copied()));
+            match (source, &beside_file) {
+                (Some(Source::Env(_)), _) | (_, None) => &self.working_dir,
+                (_, Some(folder)) => folder,
+            }
         };
         let server = &mut config.server;
-        server.data_dir = base(["server", "data_dir"]).join(&server.data_dir);
+        server.data_dir = base(&["server", "data_dir"]).join(&server.data_dir);
         for folder in &mut server.plugin_dirs {
-            *folder = base(["server", "plugin_dirs"]).join(&folder);
+            *folder = base(&["server", "plugin_dirs"]).join(&folder);
+        }
+        for (name, profile) in &mut config.tls {
+            profile.certificate = base(&["tls", name, "certificate"]).join(&profile.certificate);
+            profile.key = base(&["tls", name, "key"]).join(&profile.key);
         }
     }
 
@@ -326,9 +334,13 @@ impl Draft {
 
 /// What no schema can say. `config` has defaults where the form is wrong.
 fn check_meaning(config: &Config) -> Vec<Finding> {
+    check_timeouts(config).into_iter().chain(check_https(config)).collect()
+}
+
+fn check_timeouts(config: &Config) -> Option<Finding> {
     let Server { plugin_stop_timeout: plugin, shutdown_timeout: all, .. } = config.server;
     if plugin <= all {
-        return Vec::new();
+        return None;
     }
     // The mistake is in the one that somebody wrote.
     let (name, problem) = if plugin == Server::default().plugin_stop_timeout {
@@ -337,7 +349,18 @@ fn check_meaning(config: &Config) -> Vec<Finding> {
         ("plugin_stop_timeout", format!("\"{plugin}\" is longer than shutdown_timeout, \"{all}\""))
     };
     let key = Key::names(["server", name]);
-    vec![Finding { key, about: About::Value, problem, hint: None }]
+    Some(Finding { key, about: About::Value, problem, hint: None })
+}
+
+fn check_https(config: &Config) -> Option<Finding> {
+    let profile = &config.http.tls;
+    if profile.is_empty() || config.tls.contains_key(profile) {
+        return None;
+    }
+    let names = config.tls.keys().map(String::as_str);
+    let hint = nearest(profile, names).map(|near| format!("did you mean \"{near}\"?"));
+    let problem = format!("there is no certificate profile tls.{profile}");
+    Some(Finding { key: Key::names(["http", "tls"]), about: About::Value, problem, hint })
 }
 
 /// A rule says either `allow` or `deny`. One whose parts are wrong has been reported already.

@@ -41,6 +41,7 @@ pub use memory::MemoryLimit;
 pub use mistake::{Mistake, Source};
 pub use sections::{
     Config, Http, Limits, Log, LogFormat, LogLevel, Memory, Metrics, PluginSection, Server,
+    TlsProfile, TlsVersion,
 };
 pub use show::show;
 pub use streams::{Fanout, OnConflict, Publish, Ring, Subscribe};

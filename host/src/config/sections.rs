@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use plugin_api::net::ProxyProtocol;
 use plugin_api::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub struct Config {
     pub log: Log,
     /// How much the whole server takes on.
     pub limits: Limits,
+    /// Certificates, by name: a listener names the one that it uses.
+    pub tls: BTreeMap<String, TlsProfile>,
     /// How much memory the whole server uses.
     pub memory: Memory,
     /// Publishers: who wins a stream, and when it ends.
@@ -114,6 +117,17 @@ pub struct Http {
     /// the limit of open files. Default: 10000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: u32,
+
+    /// Address and port for HTTPS; it is open once `tls` names a profile. Default: `[::]:8443`.
+    pub https_listen: Listen,
+
+    /// The certificate profile of HTTPS; empty for none. Default: none.
+    pub tls: String,
+
+    /// Whether connections begin with a PROXY header (version 1 or 2), for both ports: `off`, `optional`, or
+    /// `required`, which closes connections without one. Only peers in `limits.trusted_proxies` may send one.
+    /// Default: `off`.
+    pub proxy_protocol: ProxyProtocol,
 }
 
 impl Default for Http {
@@ -124,6 +138,9 @@ impl Default for Http {
             keep_alive: HumanDuration::from_secs(15),
             max_body: ByteSize::from_mib(1),
             max_connections: 10_000,
+            https_listen: Listen::everywhere(8443),
+            tls: String::new(),
+            proxy_protocol: ProxyProtocol::Off,
         }
     }
 }
@@ -203,12 +220,58 @@ pub struct Limits {
     /// Viewers that wait for a stream that is not there; it bounds what asking for random names can cost. 0:
     /// nobody waits, and a viewer that comes before its publisher is refused. Default: 10000.
     pub max_waiting: u32,
+
+    /// Connections of all listeners together; one more is closed at once. 0: no limit. Default: 0.
+    pub max_connections: u32,
+
+    /// Connections of one address (IPv6: of one /64) that have not yet published, asked to play, or sent the
+    /// head of a request; one more is closed at once. Loopback and `trusted_proxies` are exempt, since many
+    /// share them. Too low refuses people who start at the same time behind one address. 0: no limit.
+    /// Default: 64.
+    pub max_handshaking_per_address: u32,
+
+    /// Proxies whose word is taken for who their peers are: by a PROXY header where a listener has
+    /// `proxy_protocol`, and by `X-Forwarded-For`. Default: nobody.
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_publishers: 0, max_viewers: 0, max_waiting: 10_000 }
+        Self {
+            max_publishers: 0,
+            max_viewers: 0,
+            max_waiting: 10_000,
+            max_connections: 0,
+            max_handshaking_per_address: 64,
+            trusted_proxies: Vec::new(),
+        }
     }
+}
+
+/// A certificate with its key. When the files change, new connections get the new ones; files that can't be used
+/// are reported, and the old ones stay in use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsProfile {
+    /// PEM file: the server's certificate, then those that lead to a root. Relative to the config file.
+    pub certificate: PathBuf,
+
+    /// PEM file with the certificate's private key. Relative to the config file.
+    pub key: PathBuf,
+
+    /// The oldest version of TLS that is spoken: `tls1.2` or `tls1.3`. Default: `tls1.2`.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TlsVersion {
+    #[default]
+    #[serde(rename = "tls1.2")]
+    Tls12,
+    #[serde(rename = "tls1.3")]
+    Tls13,
 }
 
 /// How much memory the whole server uses.

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Config, OnConflict};
-use crate::{fanout, http, hub};
+use plugin_api::net::ProxyProtocol;
+
+use super::{Config, OnConflict, TlsVersion};
+use crate::net::tls::{MinVersion, ProfileSettings, Profiles};
+use crate::{fanout, http, hub, net};
 
 /// In the config 0 is "no limit".
 fn limit(value: u32) -> usize {
@@ -57,11 +60,48 @@ impl Config {
         }
     }
 
+    pub fn connection_limits(&self) -> net::Limits {
+        let limits = &self.limits;
+        let trusted = limits.trusted_proxies.clone();
+        net::Limits {
+            handshaking_per_address: limit(limits.max_handshaking_per_address),
+            connections: limit(limits.max_connections),
+            trusted_proxies: Arc::new(move |peer| trusted.iter().any(|range| range.contains(peer))),
+        }
+    }
+
+    pub fn tls_settings(&self) -> impl Iterator<Item = (String, ProfileSettings)> {
+        self.tls.iter().map(|(name, profile)| {
+            let settings = ProfileSettings {
+                certificate: profile.certificate.clone(),
+                key: profile.key.clone(),
+                min_version: match profile.min_version {
+                    TlsVersion::Tls12 => MinVersion::Tls12,
+                    TlsVersion::Tls13 => MinVersion::Tls13,
+                },
+            };
+            (name.clone(), settings)
+        })
+    }
+
     /// `None`: no HTTP port.
-    pub fn http_settings(&self) -> Option<http::Settings> {
+    pub fn http_settings(&self, profiles: &Profiles) -> Option<http::Settings> {
         let allow = self.metrics.allow.clone();
+        let https_listen = self.http.https_listen.get().map(|address| address.to_string());
+        let https = https_listen.zip(profiles.get(&self.http.tls).cloned());
+        let listen = self.http.listen.get();
+        if listen.is_none() && https.is_none() {
+            return None;
+        }
         Some(http::Settings {
-            listen: self.http.listen.get()?.to_string(),
+            listen: listen.map(|address| address.to_string()).unwrap_or_default(),
+            https,
+            proxy_protocol: match self.http.proxy_protocol {
+                ProxyProtocol::Off => net::ProxyProtocol::Off,
+                ProxyProtocol::Optional => net::ProxyProtocol::Optional,
+                ProxyProtocol::Required => net::ProxyProtocol::Required,
+            },
+            trusted_proxies: self.connection_limits().trusted_proxies,
             connections_max: usize::try_from(self.http.max_connections).unwrap_or(usize::MAX),
             head_timeout: self.http.head_timeout.get(),
             keep_alive: self.http.keep_alive.get(),

@@ -53,7 +53,10 @@ pub(super) async fn note<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, Error> {
-    let activity = request.conn_data::<ConnHandle>().map(|handle| Arc::clone(handle.activity()));
+    let handle = request.conn_data::<ConnHandle>();
+    // Its head is whole, whatever it asks for.
+    handle.into_iter().for_each(|handle| handle.conn().established());
+    let activity = handle.map(|handle| Arc::clone(handle.activity()));
     let answering = activity.as_ref().map(Answering::new);
     let response = next.call(request).await?;
     Ok(response

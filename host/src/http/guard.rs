@@ -12,11 +12,8 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpResponse};
 
 use super::worker::State;
-use super::{Class, Problem};
+use super::{Class, Problem, peer};
 use crate::auth::token::Token;
-
-/// Headers that a proxy adds: the peer is then not the one who asks, and its address opens nothing.
-const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
 /// Calls the route, or refuses.
 pub(super) async fn admit<B: MessageBody + 'static>(
@@ -85,9 +82,11 @@ fn authorize(headers: &HeaderMap, token: &Token) -> Result<(), Denied> {
 }
 
 fn is_allowed_peer(request: &ServiceRequest, state: &State) -> bool {
-    let is_direct = FORWARDED.iter().all(|name| !request.headers().contains_key(*name));
-    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
-    is_direct && peer.is_some_and(|peer| (state.settings.metrics_allow)(peer))
+    let settings = &state.settings;
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let client =
+        peer.and_then(|peer| peer::client(peer, request.headers(), &settings.trusted_proxies));
+    client.is_some_and(|client| (settings.metrics_allow)(client))
 }
 
 /// Headers that every answer of a class has.

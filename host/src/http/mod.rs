@@ -17,6 +17,7 @@ mod api;
 mod guard;
 pub mod io;
 mod page;
+mod peer;
 mod problem;
 mod route;
 mod server;
@@ -37,6 +38,9 @@ pub use self::route::Class;
 pub use self::server::{HttpServer, start};
 pub use self::source::{Readiness, Source};
 
+use crate::net::tls::Profile;
+use crate::net::{ProxyProtocol, Trusted};
+
 /// Items of one page of a list, unless asked for less or more.
 pub const PAGE_DEFAULT: usize = 100;
 /// The most items of one page.
@@ -48,8 +52,14 @@ pub type Allow = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 /// How the port is served.
 #[derive(Clone)]
 pub struct Settings {
-    /// `"[::]:8080"`, as [`crate::net::Net::listen`] reads it.
+    /// `"[::]:8080"`, as [`crate::net::Net::listen`] reads it. Empty: none without TLS.
     pub listen: String,
+    /// The same with TLS.
+    pub https: Option<(String, Arc<Profile>)>,
+    /// Of both.
+    pub proxy_protocol: ProxyProtocol,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Trusted,
     /// Threads that run the API. It answers operators, not viewers: few suffice.
     pub threads: usize,
     /// Connections at a time; more wait to be accepted.
@@ -69,6 +79,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: "[::]:8080".to_owned(),
+            https: None,
+            proxy_protocol: ProxyProtocol::Off,
+            trusted_proxies: Arc::new(|_| false),
             threads: 2,
             connections_max: 10_000,
             head_timeout: Duration::from_secs(5),

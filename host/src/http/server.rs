@@ -15,7 +15,7 @@ use super::worker::{Accepted, QUEUE_MAX, Stage, State, Worker};
 use super::{Error, Settings, Source};
 use crate::auth::token::Token;
 use crate::metrics::Metrics;
-use crate::net::{Listener, Net};
+use crate::net::{ListenOptions, Listener, Net};
 use crate::task::{Node, TaskError};
 
 /// What closing the last connections may take after the deadline.
@@ -26,8 +26,9 @@ const E_IO: i32 = -6;
 /// The port while it is served. Dropping it closes everything at once.
 #[derive(Debug)]
 pub struct HttpServer {
-    listener: Arc<Listener>,
-    task: Node,
+    /// Without TLS, then with it, as far as they are wanted.
+    listeners: Vec<(&'static str, Arc<Listener>)>,
+    tasks: Vec<Node>,
     stage: watch::Sender<Stage>,
     threads: Vec<Thread>,
 }
@@ -61,7 +62,7 @@ pub(super) fn start_with(
     state: State,
     routes: &'static [Route],
 ) -> Result<HttpServer, Error> {
-    let listener = Arc::new(net.listen(&state.settings.listen)?);
+    let listeners = listen(net, &state.settings)?;
     let state = Arc::new(state);
     let (stage, stages) = watch::channel(Stage::Serving);
     let mut threads = Vec::new();
@@ -82,21 +83,45 @@ pub(super) fn start_with(
         threads.push(Thread { handle, ended });
         workers.push(connections);
     }
-    let name = listener.local_addr().to_string();
-    let task = parent.spawn("listener", &name, accept(Arc::clone(&listener), state, workers))?;
-    Ok(HttpServer { listener, task, stage, threads })
+    let room = Arc::new(Semaphore::new(state.settings.connections_max));
+    let mut tasks = Vec::new();
+    for (_, listener) in &listeners {
+        let name = listener.local_addr().to_string();
+        let (state, room) = (Arc::clone(&state), Arc::clone(&room));
+        let accept = accept(Arc::clone(listener), state, room, workers.clone());
+        tasks.push(parent.spawn("listener", &name, accept)?);
+    }
+    Ok(HttpServer { listeners, tasks, stage, threads })
+}
+
+fn listen(net: &Net, settings: &Settings) -> Result<Vec<(&'static str, Arc<Listener>)>, Error> {
+    let proxy_protocol = settings.proxy_protocol;
+    let open = |address: &str, tls| {
+        net.listen_with(address, ListenOptions { tls, proxy_protocol }).map(Arc::new)
+    };
+    let mut listeners = Vec::new();
+    if !settings.listen.is_empty() {
+        listeners.push(("http", open(&settings.listen, None)?));
+    }
+    if let Some((address, profile)) = &settings.https {
+        listeners.push(("https", open(address, Some(Arc::clone(profile)))?));
+    }
+    Ok(listeners)
 }
 
 impl HttpServer {
-    pub fn local_addr(&self) -> SocketAddr {
-        self.listener.local_addr()
+    /// Each port, by protocol.
+    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        self.listeners.iter().map(|(protocol, listener)| (*protocol, listener.local_addr()))
     }
 
     /// Frees the port, lets answers finish until the deadline, then closes what is left.
     pub async fn stop(mut self, deadline: Duration) {
         let until = Instant::now() + deadline;
-        self.listener.close();
-        let _ = self.task.stop_within(deadline).await;
+        self.close_listeners();
+        for task in &self.tasks {
+            let _ = task.stop_within(deadline).await;
+        }
         self.stage.send_replace(Stage::Draining);
         for thread in &mut self.threads {
             if timeout_at(until, &mut thread.ended).await.is_err() {
@@ -118,9 +143,15 @@ impl HttpServer {
     }
 }
 
+impl HttpServer {
+    fn close_listeners(&self) {
+        self.listeners.iter().for_each(|(_, listener)| listener.close());
+    }
+}
+
 impl Drop for HttpServer {
     fn drop(&mut self) {
-        self.listener.close();
+        self.close_listeners();
         self.stage.send_replace(Stage::Aborting);
     }
 }
@@ -129,10 +160,10 @@ impl Drop for HttpServer {
 async fn accept(
     listener: Arc<Listener>,
     state: Arc<State>,
+    room: Arc<Semaphore>,
     workers: Vec<mpsc::Sender<Accepted>>,
 ) -> Result<(), TaskError> {
     let http = state.metrics.http();
-    let room = Arc::new(Semaphore::new(state.settings.connections_max));
     for first in (0..workers.len()).cycle() {
         if room.available_permits() == 0 {
             http.limit_reached.inc();

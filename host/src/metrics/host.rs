@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 
 use super::{Source, counter, gauge, single};
+use crate::net::RefusedCounts;
 
 /// The figures that only the host's parts know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub struct HostFigures {
     pub task_panics: u64,
     /// Of all listeners, since the start.
     pub connections_accepted: u64,
+    pub connections_refused: RefusedCounts,
 }
 
 pub(super) struct Host {
@@ -72,8 +75,47 @@ impl Collector for Host {
             "connections_accepted",
             "Connections accepted by all listeners.",
             host.connections_accepted,
-        )
+        )?;
+        let refused = host.connections_refused;
+        counter(
+            e,
+            "connections_refused_handshaking",
+            "Connections closed at once: too many of their address were handshaking.",
+            refused.handshaking,
+        )?;
+        counter(
+            e,
+            "connections_refused_limit",
+            "Connections closed at once: too many in all.",
+            refused.connections,
+        )?;
+        counter(
+            e,
+            "connections_refused_proxy_header",
+            "Connections closed at once: no right PROXY header of a trusted proxy.",
+            refused.proxy_header,
+        )?;
+        certificates(e, &self.source.certificates())
     }
+}
+
+/// By profile: as many as the config names.
+fn certificates(
+    encoder: &mut DescriptorEncoder<'_>,
+    expiries: &[(String, SystemTime)],
+) -> fmt::Result {
+    if expiries.is_empty() {
+        return Ok(());
+    }
+    let name = "tls_certificate_expiry_timestamp_seconds";
+    let help = "When the certificate of a profile ends.";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (profile, expires) in expiries {
+        let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |at| at.as_secs());
+        let labels = [("profile", profile.as_str())];
+        ConstGauge::new(seconds).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Host {

@@ -16,6 +16,7 @@ pub(crate) mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
@@ -41,6 +42,10 @@ pub trait Source: Send + Sync + 'static {
     fn host(&self) -> HostFigures;
     /// Every live stream.
     fn streams(&self) -> Vec<StreamFigures>;
+    /// Each certificate profile, and when its certificate ends.
+    fn certificates(&self) -> Vec<(String, SystemTime)> {
+        Vec::new()
+    }
 }
 
 /// The registry of the server.

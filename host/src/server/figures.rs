@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
@@ -122,7 +123,12 @@ impl metrics::Source for Figures {
             tasks: count(services.tasks.nodes()),
             task_panics: services.tasks.panics(),
             connections_accepted: services.net.connections(),
+            connections_refused: services.net.refused(),
         }
+    }
+
+    fn certificates(&self) -> Vec<(String, SystemTime)> {
+        self.shown.get().map(|shown| shown.services.tls.expiries()).unwrap_or_default()
     }
 
     fn streams(&self) -> Vec<StreamFigures> {

@@ -6,7 +6,7 @@ mod machine;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use plugin_api::abi::{core as abi, hash};
 use plugin_api::mem::{Account, Pool};
@@ -25,6 +25,7 @@ use crate::hub::feed::Feeds;
 use crate::listeners::Listeners;
 use crate::log;
 use crate::metrics::Metrics;
+use crate::net::tls::Profiles;
 use crate::net::{self, Net};
 use crate::plugin::discovery::{Requirements, Search};
 use crate::plugin::manager::{Manager, State};
@@ -32,6 +33,8 @@ use crate::task;
 
 /// How often instances are looked at for faults.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often files of certificates are looked at.
+const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(2);
 /// Below this many descriptors a busy server runs out of them.
 const NOFILE_WANTED: u64 = 65_536;
 
@@ -42,6 +45,7 @@ pub struct Services {
     pub memory: Arc<Account>,
     pub tasks: Arc<task::Tree>,
     pub net: Net,
+    pub tls: Profiles,
     pub listeners: Listeners,
     pub authorizer: Arc<dyn Authorizer>,
     pub hub: Arc<Hub>,
@@ -65,6 +69,14 @@ pub fn requirements() -> Requirements {
         header_hash: hash::HEADER_HASH.to_owned(),
         target: plugin_api::manifest::TARGET.concat(),
     }
+}
+
+fn load_certificates(config: &Config) -> Result<Profiles, StartError> {
+    Profiles::load(config.tls_settings()).map_err(|errors| {
+        let lines: Vec<String> =
+            errors.iter().map(|(name, error)| format!("tls.{name}: {error}")).collect();
+        StartError::Other(lines.join("\n"))
+    })
 }
 
 /// Where the admin token is.
@@ -171,6 +183,7 @@ impl Server {
             Account::new(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX));
         let authorizer: Arc<dyn Authorizer> = Arc::new(Engine::new(config.auth.clone()));
         let hub = Hub::new(config.hub_settings(), Arc::clone(&authorizer), Arc::clone(&memory));
+        let tls = load_certificates(&config)?;
         let pool = Pool::new(Arc::clone(&memory));
         let fanout = Fanout::start(&config.fanout_settings(), pool.clone())
             .map_err(|error| StartError::Other(format!("fan-out threads: {error}")))?;
@@ -182,7 +195,8 @@ impl Server {
             log,
             memory,
             tasks: task::Tree::new(handle.clone()),
-            net: Net::new(handle),
+            net: Net::with_limits(handle, config.connection_limits()),
+            tls,
             listeners: Listeners::default(),
             authorizer,
             hub,
@@ -230,7 +244,8 @@ impl Server {
     }
 
     fn open_http(&mut self, token: Token) -> Result<(), String> {
-        let Some(settings) = self.config.http_settings() else { return Ok(()) };
+        let settings = self.config.http_settings(&self.services.tls);
+        let Some(settings) = settings else { return Ok(()) };
         let (services, figures) = (&self.services, Arc::clone(&self.figures));
         let opened = http::start(
             &services.net,
@@ -242,7 +257,9 @@ impl Server {
         );
         match opened {
             Ok(http) => {
-                tracing::info!(event = "listener.open", instance = "http", protocol = "http", address = %http.local_addr());
+                for (protocol, address) in http.addresses() {
+                    tracing::info!(event = "listener.open", instance = "http", protocol, %address);
+                }
                 self.http = Some(http);
                 Ok(())
             }
@@ -270,6 +287,19 @@ impl Server {
                 hub.tick();
             }
         });
+        if !self.services.tls.is_empty() {
+            let services = Arc::clone(&self.services);
+            self.services.runtime.spawn(async move {
+                let mut interval = tokio::time::interval(CERTIFICATE_INTERVAL);
+                loop {
+                    interval.tick().await;
+                    let services = Arc::clone(&services);
+                    // It reads files.
+                    let watch = move || services.tls.watch(SystemTime::now());
+                    let _ = tokio::task::spawn_blocking(watch).await;
+                }
+            });
+        }
         let (manager, stopping) = (Arc::clone(&self.manager), Arc::clone(&self.stopping));
         self.services.runtime.spawn(async move {
             let mut interval = tokio::time::interval(WATCH_INTERVAL);
@@ -312,7 +342,9 @@ impl Server {
             );
         }
         let token = token_path(&self.config);
-        let http = self.http.as_ref().map(|http| http.local_addr().to_string()).unwrap_or_default();
+        let addresses = self.http.iter().flat_map(HttpServer::addresses);
+        let http: Vec<String> = addresses.map(|(_, address)| address.to_string()).collect();
+        let http = http.join(" ");
         tracing::info!(event = "server.ready", plugins = running, http, token_file = %token.display());
     }
 

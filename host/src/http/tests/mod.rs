@@ -98,7 +98,7 @@ impl Server {
     }
 
     fn addr(&self) -> SocketAddr {
-        self.http.local_addr()
+        self.http.addresses().next().expect("a listener").1
     }
 
     async fn connect(&self) -> TcpStream {
