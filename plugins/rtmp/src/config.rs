@@ -1,5 +1,6 @@
 //! `plugins.rtmp` in the config.
 
+use plugin_api::net::ProxyProtocol;
 use plugin_api::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,16 @@ pub(crate) struct Config {
     /// How players get H.265: enhanced (hvc1, the standard) or legacy (codec id 12). A player asks for the other with
     /// ?hevc=legacy or ?hevc=enhanced.
     pub(crate) hevc: Hevc,
+
+    /// Address and port for RTMPS, or off. It is open once tls names a profile.
+    pub(crate) tls_listen: String,
+
+    /// The certificate profile of RTMPS (tls.<name> of the config); empty for none.
+    pub(crate) tls: String,
+
+    /// Whether connections begin with a PROXY header, on both ports: off, optional, or required, which closes connections
+    /// without one. Only peers in limits.trusted_proxies may send one.
+    pub(crate) proxy_protocol: ProxyProtocol,
 }
 
 /// How players get H.265.
@@ -46,6 +57,9 @@ impl Default for Config {
             handshake_timeout: HumanDuration::from_secs(10),
             max_message: ByteSize::from_mib(16),
             hevc: Hevc::Enhanced,
+            tls_listen: "[::]:1936".to_owned(),
+            tls: String::new(),
+            proxy_protocol: ProxyProtocol::Off,
         }
     }
 }
@@ -54,6 +68,12 @@ impl Config {
     /// Where to listen; `None` when that is off.
     pub(crate) fn address(&self) -> Option<&str> {
         Some(self.listen.as_str()).filter(|listen| *listen != "off")
+    }
+
+    /// Where to listen with TLS, and the certificate profile; `None` when that is off.
+    pub(crate) fn tls_address(&self) -> Option<(&str, &str)> {
+        let is_on = self.tls_listen != "off" && !self.tls.is_empty();
+        is_on.then_some((self.tls_listen.as_str(), self.tls.as_str()))
     }
 
     /// What one connection may make us hold.
@@ -112,5 +132,15 @@ mod tests {
 
         assert_eq!(config.address(), None);
         assert_eq!(Config::default().address(), Some("[::]:1935"));
+    }
+
+    #[test]
+    fn rtmps_is_off_until_a_profile_is_named() {
+        let with_profile = Config { tls: "site".to_owned(), ..Config::default() };
+        let off = Config { tls_listen: "off".to_owned(), ..with_profile.clone() };
+
+        assert_eq!(Config::default().tls_address(), None);
+        assert_eq!(with_profile.tls_address(), Some(("[::]:1936", "site")));
+        assert_eq!(off.tls_address(), None);
     }
 }

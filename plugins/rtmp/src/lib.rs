@@ -70,5 +70,5 @@ impl Plugin for Rtmp {
 export_plugin!(Rtmp, schema: "config.schema.json", vendor: "Plugcast",
     requires: ["pc.mem/1", "pc.log/1", "pc.exec/1", "pc.net/1", "pc.streams/1", "pc.feeds/1"],
     optional: ["pc.tasks/1"],
-    protocols: ["rtmp"], schemes: ["rtmp"], formats: ["rtmp"],
+    protocols: ["rtmp", "rtmps"], schemes: ["rtmp", "rtmps"], formats: ["rtmp"],
     codecs: ["avc1", "hvc1", "mp4a", ".mp3", "alaw", "ulaw"]);

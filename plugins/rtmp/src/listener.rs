@@ -14,23 +14,39 @@ use crate::session::Session;
 /// RTMP's own port, which URLs leave out.
 const DEFAULT_PORT: u16 = 1935;
 
-/// Listens. The host limits how many connections there are.
+/// What players take for the port of `rtmps://` when it names none; ours is another, which 443 leaves to HTTPS.
+const DEFAULT_TLS_PORT: u16 = 443;
+
+/// Listens, with TLS too when a certificate is named. The host limits how many connections there are.
 pub(crate) fn listen(
     host: &Host,
     config: &Arc<Config>,
     sessions: &Arc<Sessions>,
 ) -> Result<(), Error> {
-    let Some(address) = config.address() else { return Ok(()) };
-    let options = ListenOptions {
+    let plain = config.address().map(|address| ListenOptions {
         address,
         protocol: "rtmp",
         publish_url: "rtmp://{host}/{key}",
         play_url: "rtmp://{host}/{key}",
         default_port: DEFAULT_PORT,
-    };
-    let listener = TcpListener::bind(host, options)?;
-    let accept = accept(host.clone(), Arc::clone(config), Arc::clone(sessions), listener);
-    host.spawn_detached("listener", address, accept)
+        tls: "",
+        proxy_protocol: config.proxy_protocol,
+    });
+    let secure = config.tls_address().map(|(address, tls)| ListenOptions {
+        address,
+        protocol: "rtmps",
+        publish_url: "rtmps://{host}/{key}",
+        play_url: "rtmps://{host}/{key}",
+        default_port: DEFAULT_TLS_PORT,
+        tls,
+        proxy_protocol: config.proxy_protocol,
+    });
+    for options in plain.into_iter().chain(secure) {
+        let listener = TcpListener::bind(host, options)?;
+        let accept = accept(host.clone(), Arc::clone(config), Arc::clone(sessions), listener);
+        host.spawn_detached("listener", options.address, accept)?;
+    }
+    Ok(())
 }
 
 async fn accept(
