@@ -1,14 +1,17 @@
-//! Replays the corpus of the fuzz target `manifest`, whole and cut short. The target itself is part of this test.
+//! Replays the corpora of the fuzz targets `manifest` and `proxy_header`, whole and cut short. The targets themselves are part
+//! of this test.
 #![expect(unexpected_cfgs, reason = "cargo-fuzz builds the target with cfg(fuzzing)")]
-#![expect(unreachable_pub, reason = "the target is a crate of its own elsewhere")]
+#![expect(unreachable_pub, reason = "the targets are crates of their own elsewhere")]
 
 #[path = "../../tests/fuzz/fuzz_targets/manifest.rs"]
 mod manifest;
+#[path = "../../tests/fuzz/fuzz_targets/proxy_header.rs"]
+mod proxy_header;
 
 use std::path::{Path, PathBuf};
 
-fn corpus() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus/manifest");
+fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus").join(target);
     let read = |path: PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         (name, std::fs::read(path).expect("a readable seed"))
@@ -17,23 +20,28 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
     files.map(|entry| read(entry.expect("a readable folder").path())).collect()
 }
 
-#[test]
-fn holds_for_the_fuzz_corpus_whole_and_cut() {
-    let corpus = corpus();
+fn replay(target: &str, run: fn(&[u8]), step: usize) {
+    let corpus = corpus(target);
 
     for (_, bytes) in &corpus {
-        for len in (0..=bytes.len()).step_by(7) {
-            manifest::run(&bytes[..len]);
+        for len in (0..=bytes.len()).step_by(step) {
+            run(&bytes[..len]);
         }
-        manifest::run(bytes);
+        run(bytes);
     }
 
     assert!(!corpus.is_empty(), "the corpus is checked in");
 }
 
 #[test]
+fn holds_for_the_fuzz_corpus_whole_and_cut() {
+    replay("manifest", manifest::run, 7);
+    replay("proxy_header", proxy_header::run, 1);
+}
+
+#[test]
 fn reads_real_libraries_and_says_what_is_wrong_with_damaged_ones() {
-    for (name, bytes) in corpus() {
+    for (name, bytes) in corpus("manifest") {
         let outcome =
             plugcast::plugin::manifest::parse(&bytes[..]).map_err(|error| error.to_string());
         match name.as_str() {
