@@ -7,6 +7,7 @@ mod faults;
 mod join;
 mod matrix;
 mod republish;
+mod secure;
 mod slow_viewer;
 mod stop;
 

@@ -16,5 +16,6 @@ pub mod media;
 pub mod process;
 pub mod rtmp;
 pub mod server;
+pub mod tls;
 pub mod viewer;
 pub mod wait;

@@ -1,0 +1,207 @@
+//! RTMPS, HTTPS and proxies in front: the same frames as without, and the right peer.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use harness::clips::Clip;
+use harness::encoder::{self, END_LIMIT, Pace};
+use harness::media::{self, Until};
+use harness::process::Process;
+use harness::server::Server;
+use harness::tls::Certificate;
+use harness::viewer::Ffmpeg;
+use harness::{http, wait};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::LIMIT;
+
+/// RTMP and RTMPS on `ip`, HTTP and HTTPS on IPv4.
+fn config(certificate: &Certificate, ip: &str) -> Value {
+    json!({
+        "tls": { "site": certificate.profile() },
+        "http": { "https_listen": "127.0.0.1:0", "tls": "site" },
+        "plugins": { "rtmp": {
+            "listen": format!("{ip}:0"), "tls_listen": format!("{ip}:0"), "tls": "site",
+        } },
+    })
+}
+
+/// ffmpeg publishes to one URL; a viewer at another waited for it, and a third one comes in the middle.
+#[track_caller]
+fn carries(server: &Server, clip: Clip, publish: &str, play: &str) {
+    let media = clip.media();
+    let waiting = Ffmpeg::play(&clip.ffmpeg(), play);
+    let mut encoder = encoder::ffmpeg(media, Pace::RealTime, publish);
+    server.wait_for_stream("live/x");
+    std::thread::sleep(Duration::from_secs(2));
+    let late = Ffmpeg::play(&clip.ffmpeg(), play);
+    encoder.wait_success(END_LIMIT + LIMIT);
+
+    let (waiting, late) = (waiting.finish(LIMIT), late.finish(LIMIT));
+    media::assert_same("the viewer that waited", media.framehash(), &waiting, Until::End);
+    let joined = media::assert_same("the late viewer", media.framehash(), &late, Until::End);
+    assert!(joined.first_video.is_some_and(|first| first > 0), "not late: {joined:?}");
+}
+
+fn rtmps(server: &Server) -> String {
+    format!("rtmps://{}/live/x", server.address("rtmps"))
+}
+
+#[test]
+fn rtmps_carries_every_frame_over_ipv4() {
+    let certificate = Certificate::new(30);
+    let server = Server::start(&config(&certificate, "127.0.0.1"));
+    carries(&server, Clip::BFrames, &rtmps(&server), &rtmps(&server));
+    server.stop();
+}
+
+#[test]
+fn rtmps_carries_every_frame_over_ipv6() {
+    let certificate = Certificate::new(30);
+    let server = Server::start(&config(&certificate, "[::1]"));
+    carries(&server, Clip::Ntsc, &rtmps(&server), &server.rtmp_url("live/x"));
+    server.stop();
+}
+
+/// A client of openssl, which trusts everybody, with `request` as its input; what it got.
+#[track_caller]
+fn over_tls(address: SocketAddr, request: &str) -> String {
+    let mut child = Command::new("openssl")
+        .args(["s_client", "-quiet", "-no_ign_eof", "-ign_eof", "-connect", &address.to_string()])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("openssl runs");
+    child.stdin.take().expect("piped").write_all(request.as_bytes()).expect("a request is short");
+    let output = child.wait_with_output().expect("openssl ends");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn https_answers_and_the_certificate_is_read_again() {
+    let certificate = Certificate::new(30);
+    let server = Server::start(&config(&certificate, "127.0.0.1"));
+    let request = "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+    let answer = over_tls(server.address("https"), request);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    let expiry = || {
+        let page = http::get(server.address("http"), "/api/metrics", None);
+        let line = page
+            .text()
+            .lines()
+            .find(|l| l.contains("expiry") && l.contains("site"))
+            .map(str::to_owned);
+        line.expect("the expiry of the certificate")
+    };
+    let before = expiry();
+    certificate.renew(10);
+    server.wait_for_event("tls.reloaded", LIMIT, |event| event.text("profile") == "site");
+    assert_ne!(expiry(), before);
+    server.wait_for_event("tls.expiring", LIMIT, |event| event.text("profile") == "site");
+    let answer = over_tls(server.address("https"), request);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// haproxy in front of a server's ports.
+struct Front {
+    ports: Vec<u16>,
+    #[expect(dead_code, reason = "killed when dropped")]
+    process: Process,
+    #[expect(dead_code, reason = "removed when dropped")]
+    folder: TempDir,
+}
+
+impl Front {
+    /// `send`: `send-proxy` or `send-proxy-v2`.
+    #[track_caller]
+    fn start(send: &str, backends: &[SocketAddr]) -> Self {
+        let folder = TempDir::with_prefix("plugcast-front-").expect("the folder is writable");
+        let mut text =
+            "defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
+                .to_owned();
+        let mut ports = Vec::new();
+        for (n, backend) in backends.iter().enumerate() {
+            let port = free_port();
+            text.push_str(&format!(
+                "listen l{n}\n bind 127.0.0.1:{port}\n server s {backend} {send}\n"
+            ));
+            ports.push(port);
+        }
+        let file = folder.path().join("haproxy.cfg");
+        fs::write(&file, text).expect("the folder is writable");
+        let program = ["/usr/sbin/haproxy", "haproxy"];
+        let program = program.iter().find(|path| fs::metadata(path).is_ok()).unwrap_or(&"haproxy");
+        let process =
+            Process::spawn("haproxy", Command::new(program).arg("-db").arg("-f").arg(&file));
+        for port in &ports {
+            let open = || TcpStream::connect(("127.0.0.1", *port)).ok();
+            wait::try_until(LIMIT, open).expect("haproxy listens");
+        }
+        Self { ports, process, folder }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+#[test]
+fn carries_every_frame_behind_a_proxy() {
+    for send in ["send-proxy", "send-proxy-v2"] {
+        let certificate = Certificate::new(30);
+        let mut config = config(&certificate, "127.0.0.1");
+        config["limits"] = json!({ "trusted_proxies": ["127.0.0.1"] });
+        config["plugins"]["rtmp"]["proxy_protocol"] = json!("required");
+        let server = Server::start(&config);
+        let front = Front::start(send, &[server.rtmp(), server.address("rtmps")]);
+
+        let publish = format!("rtmps://127.0.0.1:{}/live/x", front.ports[1]);
+        let play = format!("rtmp://127.0.0.1:{}/live/x", front.ports[0]);
+        carries(&server, Clip::BFrames, &publish, &play);
+
+        assert!(TcpStream::connect(server.rtmp()).is_ok_and(|mut direct| {
+            let _ = direct.write_all(&[3; 1537]);
+            direct.set_read_timeout(Some(LIMIT)).is_ok()
+                && !matches!(direct.read(&mut [0; 1]), Ok(1))
+        }));
+        server.stop();
+    }
+}
+
+#[test]
+fn the_peer_is_who_the_proxy_says() {
+    let config = json!({
+        "limits": { "trusted_proxies": ["127.0.0.1"], "max_handshaking_per_address": 3 },
+        "plugins": { "rtmp": { "proxy_protocol": "required" } },
+    });
+    let server = Server::start(&config);
+    let connect = |ip: &str| {
+        let mut socket = TcpStream::connect(server.rtmp()).expect("the port is open");
+        let header = format!("PROXY TCP4 {ip} 192.0.2.1 4000 1935\r\n");
+        socket.write_all(header.as_bytes()).expect("a header is short");
+        socket.set_read_timeout(Some(Duration::from_millis(300))).expect("a time-out");
+        socket
+    };
+    let is_open = |socket: &mut TcpStream| matches!(socket.read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+
+    let mut open: Vec<TcpStream> = (0..3).map(|_| connect("203.0.113.9")).collect();
+    assert!(open.iter_mut().all(is_open));
+    assert!(!is_open(&mut connect("203.0.113.9")), "the fourth of one address");
+    assert!(is_open(&mut connect("203.0.113.10")), "another address");
+    open.pop();
+    assert!(
+        wait::try_until(LIMIT, || is_open(&mut connect("203.0.113.9")).then_some(())).is_some(),
+        "one has gone"
+    );
+    let refused = server.events("listener.refused");
+    assert_eq!(refused.len(), 1, "one line a minute");
+    assert_eq!(refused[0].text("peer"), "203.0.113.9");
+}
