@@ -11,7 +11,7 @@ mod profile;
 mod session;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::PathBuf;
 

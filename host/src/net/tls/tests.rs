@@ -26,7 +26,7 @@ impl Borrower for Nobody {
     fn close(&self, _: CloseReason) {}
 }
 
-fn write_pair(folder: &Path, year: i32) -> ProfileSettings {
+pub(crate) fn write_pair(folder: &Path, year: i32) -> ProfileSettings {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.not_after = date_time_ymd(year, 1, 1);
@@ -45,10 +45,10 @@ fn seconds(at: SystemTime) -> u64 {
     at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
-type Client = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Client = StreamOwned<ClientConnection, TcpStream>;
 
 /// A client that trusts the certificate in `settings`; its handshake has not begun.
-fn client(settings: &ProfileSettings, socket: TcpStream) -> Client {
+pub(crate) fn client(settings: &ProfileSettings, socket: TcpStream) -> Client {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&settings.certificate).unwrap()).unwrap();
     let config =
