@@ -71,7 +71,10 @@ pub fn main() -> ExitCode {
     let options = Options::from_process(cli.config);
     match cli.command.unwrap_or(Command::Run) {
         Command::Run => run(&options),
-        Command::CheckConfig => with_config(&options, |_, _| {
+        Command::CheckConfig => with_config(&options, |loaded, _| {
+            if let Err(problem) = server::load_certificates(&loaded.config) {
+                return complain(&problem, EXIT_CONFIG);
+            }
             println!("the config is right");
             ExitCode::SUCCESS
         }),

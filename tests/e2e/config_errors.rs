@@ -116,6 +116,27 @@ fn check_config_accepts_a_good_config() {
 }
 
 #[test]
+fn check_config_reads_certificates_and_knows_their_names() {
+    let missing = "tls:\n  site: {certificate: no.pem, key: no.key}\nhttp:\n  tls: site\n";
+    let unknown = "http:\n  tls: site\n";
+
+    let (missing, unknown) = (run("check-config", missing, &[]), run("check-config", unknown, &[]));
+
+    assert_eq!(missing.status.code(), Some(2), "{}", missing.text);
+    assert!(
+        missing.text.contains("tls.site") && missing.text.contains("no.pem"),
+        "{}",
+        missing.text
+    );
+    assert_eq!(unknown.status.code(), Some(2), "{}", unknown.text);
+    assert!(
+        unknown.text.contains("http.tls") && unknown.text.contains("tls.site"),
+        "{}",
+        unknown.text
+    );
+}
+
+#[test]
 fn config_show_tells_where_a_value_comes_from() {
     let folder = TempDir::new().expect("the temporary folder is writable");
     fs::write(folder.path().join("plugcast.yaml"), "publish:\n  timeout: 7s\n")

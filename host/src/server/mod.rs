@@ -71,11 +71,15 @@ pub fn requirements() -> Requirements {
     }
 }
 
-fn load_certificates(config: &Config) -> Result<Profiles, StartError> {
+/// The certificate profiles of the config.
+///
+/// # Errors
+/// What is wrong with their files, a line for each profile.
+pub fn load_certificates(config: &Config) -> Result<Profiles, String> {
     Profiles::load(config.tls_settings()).map_err(|errors| {
         let lines: Vec<String> =
             errors.iter().map(|(name, error)| format!("tls.{name}: {error}")).collect();
-        StartError::Other(lines.join("\n"))
+        lines.join("\n")
     })
 }
 
@@ -183,7 +187,7 @@ impl Server {
             Account::new(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX));
         let authorizer: Arc<dyn Authorizer> = Arc::new(Engine::new(config.auth.clone()));
         let hub = Hub::new(config.hub_settings(), Arc::clone(&authorizer), Arc::clone(&memory));
-        let tls = load_certificates(&config)?;
+        let tls = load_certificates(&config).map_err(StartError::Other)?;
         let pool = Pool::new(Arc::clone(&memory));
         let fanout = Fanout::start(&config.fanout_settings(), pool.clone())
             .map_err(|error| StartError::Other(format!("fan-out threads: {error}")))?;
