@@ -168,7 +168,11 @@ impl AsyncWrite for ServerIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        // Over TLS a part of what was written waits here when the kernel is full.
+        match Pin::new(&mut self.io).poll_flush(cx) {
+            Poll::Pending => self.watch(cx, Poll::Pending),
+            flushed => flushed,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
