@@ -35,6 +35,8 @@ struct Attempts {
     retry: Retry,
     failures: u32,
     began: Instant,
+    /// The next attempt was asked for, and is no retry.
+    restarting: bool,
 }
 
 enum Phase {
@@ -53,7 +55,8 @@ impl Driver {
     }
 
     pub(super) fn attempts(node: Node, retry: Retry, make: Make) -> Self {
-        let attempts = Attempts { make, retry, failures: 0, began: Instant::now() };
+        let attempts =
+            Attempts { make, retry, failures: 0, began: Instant::now(), restarting: false };
         Self {
             node,
             future: None,
@@ -102,6 +105,14 @@ impl Driver {
     fn conclude(&mut self, result: Result<(), TaskError>) {
         let dropped = self.drop_future();
         let result = result.and(dropped);
+        if let Some(attempts) = self.attempts.as_mut()
+            && std::mem::replace(&mut attempts.restarting, false)
+        {
+            attempts.failures = 0;
+            self.node.note_restart();
+            self.phase = Phase::Start;
+            return;
+        }
         let (Err(error), Some(attempts)) = (&result, self.attempts.as_mut()) else {
             return self.finish(result);
         };
@@ -117,6 +128,20 @@ impl Driver {
         let wait = attempts.retry.wait(attempts.failures, random);
         self.node.set_state(State::Retrying);
         self.phase = Phase::Waiting(Box::pin(sleep(wait)));
+    }
+
+    /// Asked for by an operator: the present attempt ends, and the next one follows.
+    fn restart(&mut self) {
+        let Some(attempts) = self.attempts.as_mut() else { return };
+        match &self.phase {
+            Phase::Running => {
+                attempts.restarting = true;
+                self.phase = self.drain(Ok(()));
+            }
+            Phase::Draining(..) => attempts.restarting = true,
+            Phase::Waiting(_) => self.phase = Phase::Start,
+            Phase::Start | Phase::FirstPoll | Phase::Ended => {}
+        }
     }
 
     /// Stopped: an attempt that had ended before keeps its result.
@@ -156,6 +181,8 @@ impl Future for Driver {
             // After the registration: a stop from here on finds the waker.
             if this.node.is_cancelled() {
                 this.cancel();
+            } else if this.node.take_restart() {
+                this.restart();
             }
             match &mut this.phase {
                 Phase::Start => this.start(),

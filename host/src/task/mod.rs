@@ -34,9 +34,9 @@ use std::cell::RefCell;
 pub use self::error::{Refused, TaskError};
 pub use self::external::External;
 pub use self::info::{Progress, State, TaskInfo};
-pub use self::node::{Node, Overrun, Stopped};
+pub use self::node::{Node, NotRestarted, Overrun, Stopped};
 pub use self::retry::Retry;
-pub use self::tree::{Hooks, Tree};
+pub use self::tree::{Denied, Hooks, Tree};
 
 /// How long children may take to end before their parent goes on without them.
 ///

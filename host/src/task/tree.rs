@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::runtime::Handle;
 
 use super::info::TaskInfo;
-use super::node::Node;
+use super::node::{Node, NotRestarted};
 
 type OnPanic = dyn Fn(&Node, &str) + Send + Sync;
 
@@ -23,6 +23,19 @@ impl Default for Hooks {
     fn default() -> Self {
         Self { on_panic: Box::new(|_, _| {}), random: Box::new(splitmix()) }
     }
+}
+
+/// Why an operator's wish about a task is not met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("there is no live task of this id")]
+    NotFound,
+    #[error("it belongs to the server itself and ends with it")]
+    OfTheServer,
+    #[error("it is a plugin instance, which ends with its plugin")]
+    Instance,
+    #[error(transparent)]
+    NotRestarted(#[from] NotRestarted),
 }
 
 /// What every node can reach.
@@ -95,6 +108,45 @@ impl Tree {
         }
         infos.sort_unstable_by_key(|info| info.id);
         infos
+    }
+
+    /// One task, also one that has failed and is still remembered.
+    pub fn info(&self, id: u64) -> Option<TaskInfo> {
+        self.list().into_iter().find(|info| info.id == id)
+    }
+
+    /// Stops a task by an operator's will; gives it as it is then. The end itself is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// There is no such task, or it is not for operators to stop.
+    pub fn stop_task(&self, id: u64) -> Result<TaskInfo, Denied> {
+        let node = self.of_a_plugin(id)?;
+        // It goes on without anybody waiting for it.
+        drop(node.stop());
+        Ok(node.info())
+    }
+
+    /// Has a task make a new attempt.
+    ///
+    /// # Errors
+    ///
+    /// As for `stop_task`; and it has no attempts, or is ending.
+    pub fn restart_task(&self, id: u64) -> Result<TaskInfo, Denied> {
+        let node = self.of_a_plugin(id)?;
+        node.restart()?;
+        Ok(node.info())
+    }
+
+    fn of_a_plugin(&self, id: u64) -> Result<Node, Denied> {
+        let node = self.find(id).ok_or(Denied::NotFound)?;
+        if node.owner() == self.root.owner() {
+            return Err(Denied::OfTheServer);
+        }
+        if node.is_trunk() {
+            return Err(Denied::Instance);
+        }
+        Ok(node)
     }
 
     /// Live nodes, the root among them.

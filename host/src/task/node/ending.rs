@@ -28,6 +28,15 @@ pub struct Overrun {
     pub deadline: Duration,
 }
 
+/// Why a task was not made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRestarted {
+    #[error("it has no attempts: nobody could make it again")]
+    NoAttempts,
+    #[error("it is ending")]
+    Ending,
+}
+
 /// Stopping, for callers.
 impl Node {
     /// Stops the children, then this task. Works at once and without the returned future, which only waits.
@@ -66,6 +75,29 @@ impl Node {
     /// The task's own, or that it was cancelled.
     pub async fn done(&self) -> Result<(), TaskError> {
         std::future::poll_fn(|cx| self.poll_done(cx)).await
+    }
+
+    /// Ends the present attempt, children first, and makes another one at once, with no failure counted.
+    ///
+    /// # Errors
+    ///
+    /// It is no task with attempts, or it ends.
+    pub fn restart(&self) -> Result<(), NotRestarted> {
+        let waker = {
+            let live = self.0.live.lock();
+            if !live.has_attempts {
+                return Err(NotRestarted::NoAttempts);
+            }
+            if live.stop || live.engine != Engine::Alive {
+                return Err(NotRestarted::Ending);
+            }
+            self.0.restart.store(true, Ordering::Release);
+            live.waker.clone()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
     }
 
     fn begin_stop(&self, deadline: Duration) {
@@ -134,6 +166,11 @@ impl Node {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
+    /// Whether somebody has asked for a new attempt since the last look.
+    pub(in super::super) fn take_restart(&self) -> bool {
+        self.0.restart.load(Ordering::Acquire) && self.0.restart.swap(false, Ordering::AcqRel)
+    }
+
     pub(in super::super) fn has_children(&self) -> bool {
         self.0.live.lock().has_children()
     }
@@ -170,6 +207,11 @@ impl Node {
             child.begin_stop(STOP_DEADLINE);
         }
         !children.is_empty()
+    }
+
+    /// A new attempt follows that nobody's failure is the cause of.
+    pub(in super::super) fn note_restart(&self) {
+        self.0.live.lock().failures = 0;
     }
 
     /// An attempt has failed.

@@ -12,7 +12,7 @@ use std::task::Waker;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-pub use self::ending::{Overrun, Stopped};
+pub use self::ending::{NotRestarted, Overrun, Stopped};
 use super::driver::{Attempt, Driver};
 use super::error::{Refused, TaskError, cut};
 use super::external::External;
@@ -41,6 +41,8 @@ struct Inner {
     started_ms: u64,
     /// The future is to be dropped at its next poll. Set under the lock of `live`, read without.
     cancelled: AtomicBool,
+    /// Somebody asked for a new attempt; taken by the driver.
+    restart: AtomicBool,
     live: Mutex<Live>,
 }
 
@@ -64,6 +66,8 @@ enum Engine {
 struct Live {
     state: State,
     engine: Engine,
+    /// The driver can make another attempt.
+    has_attempts: bool,
     /// Somebody asked for the end.
     stop: bool,
     /// No new children.
@@ -127,6 +131,7 @@ impl Node {
         let live = Live {
             state,
             engine,
+            has_attempts: false,
             stop: false,
             closed: false,
             leaving: false,
@@ -148,6 +153,7 @@ impl Node {
             parent,
             started_ms: unix_ms(),
             cancelled: AtomicBool::new(false),
+            restart: AtomicBool::new(false),
             live: Mutex::new(live),
         }))
     }
@@ -196,6 +202,7 @@ impl Node {
     {
         let node =
             self.add(kind, name, Arc::clone(&self.0.owner), Engine::Alive, Naming::Unique)?;
+        node.0.live.lock().has_attempts = true;
         let make = Box::new(move || -> Attempt { Box::pin(attempt()) });
         node.0.shared.runtime.spawn(Driver::attempts(node.clone(), retry, make));
         Ok(node)
@@ -277,6 +284,11 @@ impl Node {
     /// The plugin instance that it belongs to; `server` for the host's own.
     pub fn owner(&self) -> &str {
         &self.0.owner
+    }
+
+    /// Whether it is the root, or the job of a plugin instance.
+    pub(super) fn is_trunk(&self) -> bool {
+        self.0.depth <= 1
     }
 
     pub fn state(&self) -> State {

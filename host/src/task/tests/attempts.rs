@@ -122,3 +122,54 @@ async fn a_stop_ends_the_wait() {
     assert!(task.done().await.unwrap_err().is_cancelled());
     assert!(names(&tree).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_makes_the_next_attempt_at_once() {
+    let tree = tree();
+    let drops = Drops::default();
+    let made = Arc::new(AtomicUsize::new(0));
+    let (inner, count) = (drops.clone(), Arc::clone(&made));
+    let retry = Retry { count: 1, interval: seconds(3600), ..Retry::NEVER };
+    let task = tree
+        .root()
+        .run("pull", "camera", retry, move || {
+            let nth = count.fetch_add(1, Ordering::SeqCst);
+            let endless = inner.endless();
+            async move { if nth == 1 { failed() } else { endless.await } }
+        })
+        .unwrap();
+    settle().await;
+    let child = task.spawn("session", "s", drops.endless()).unwrap();
+    settle().await;
+
+    // While it runs: its child goes first. The second attempt fails.
+    task.restart().unwrap();
+    settle().await;
+    assert_eq!((made.load(Ordering::SeqCst), drops.count()), (2, 3));
+    assert!(child.done().await.is_err());
+    assert_eq!((task.state(), task.info().failures), (State::Retrying, 1));
+
+    // While it waits.
+    task.restart().unwrap();
+    settle().await;
+    assert_eq!((made.load(Ordering::SeqCst), task.state()), (3, State::Running));
+
+    // What was asked for is no failure.
+    task.restart().unwrap();
+    settle().await;
+    assert_eq!((made.load(Ordering::SeqCst), task.info().failures), (4, 0));
+
+    task.stop().await.unwrap();
+    assert_eq!(task.restart(), Err(NotRestarted::Ending));
+    assert_eq!(made.load(Ordering::SeqCst), 4);
+    assert_eq!(drops.count(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_without_attempts_is_not_restarted() {
+    let tree = tree();
+    let task = tree.root().spawn("session", "s", Drops::default().endless()).unwrap();
+
+    assert_eq!(task.restart(), Err(NotRestarted::NoAttempts));
+    assert_eq!(tree.root().restart(), Err(NotRestarted::NoAttempts));
+}
