@@ -2,7 +2,9 @@
 
 use std::task::Waker;
 
+use super::ended::{Ended, EndedSession, Role};
 use super::key::StreamKey;
+use super::outcome::Reason;
 use super::ring::Segment;
 
 /// Collected under a lock, carried out without one: a waker may belong to a plugin, and freeing a segment takes time.
@@ -23,13 +25,7 @@ pub(super) enum Line {
         by_ms: i64,
     },
     Start(Box<Start>),
-    Stop {
-        reason: &'static str,
-        duration_ms: u64,
-        bytes: u64,
-        frames: u64,
-        conn: u64,
-    },
+    Stop(Box<Stop>),
 }
 
 /// The fields of `stream.start`.
@@ -44,11 +40,24 @@ pub(super) struct Start {
     pub(super) fps: f64,
 }
 
+/// The fields of `stream.stop`, and what is remembered of a publisher.
+#[derive(Debug)]
+pub(super) struct Stop {
+    pub(super) reason: Reason,
+    pub(super) duration_ms: u64,
+    pub(super) bytes: u64,
+    pub(super) frames: u64,
+    pub(super) conn: u64,
+    pub(super) peer: Option<String>,
+    pub(super) agent: String,
+    pub(super) protocol: String,
+}
+
 impl Effects {
     /// Carries everything out, for the stream of this name.
-    pub(super) fn run(self, key: &StreamKey) {
+    pub(super) fn run(self, key: &StreamKey, ended: &Ended) {
         for line in self.lines {
-            line.write(key);
+            line.write(key, ended);
         }
         for waker in self.wakers {
             waker.wake();
@@ -57,7 +66,7 @@ impl Effects {
 }
 
 impl Line {
-    fn write(self, key: &StreamKey) {
+    fn write(self, key: &StreamKey, ended: &Ended) {
         match self {
             Self::Jump { track, by_ms } => {
                 tracing::warn!(event = "stream.time_jump", %key, track, by_ms, "time stamps jumped; later jumps are only counted");
@@ -68,9 +77,25 @@ impl Line {
                     event = "stream.start", %key, peer, agent, protocol, conn, codecs, size, fps, "publishing"
                 );
             }
-            Self::Stop { reason, duration_ms, bytes, frames, conn } => {
+            Self::Stop(stop) => {
+                let Stop { reason, duration_ms, bytes, frames, conn, peer, agent, protocol } =
+                    *stop;
+                // Whoever reads the line finds the session.
+                ended.add(EndedSession {
+                    id: 0,
+                    role: Role::Publisher,
+                    key: key.clone(),
+                    conn,
+                    peer,
+                    protocol,
+                    agent,
+                    started_ms: 0,
+                    duration_ms,
+                    bytes,
+                    reason,
+                });
                 tracing::info!(
-                    event = "stream.stop", %key, reason, duration_ms, bytes, frames, conn, "publisher ended"
+                    event = "stream.stop", %key, %reason, duration_ms, bytes, frames, conn, "publisher ended"
                 );
             }
         }

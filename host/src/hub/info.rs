@@ -1,6 +1,6 @@
 //! What the API, the console and metrics show of a stream: a snapshot, taken without holding up the writer.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::key::StreamKey;
 
@@ -63,6 +63,8 @@ pub enum Joinable {
 /// Who publishes.
 #[derive(Clone, Debug, Serialize)]
 pub struct PublisherInfo {
+    /// The connection's id in log, API and metrics; `0` without one.
+    #[serde(serialize_with = "as_text")]
     pub conn: u64,
     pub peer: Option<String>,
     pub protocol: String,
@@ -105,4 +107,9 @@ pub struct ReaderCounts {
     pub pusher: usize,
     pub recorder: usize,
     pub snapshot: usize,
+}
+
+/// Ids are opaque strings outside of the server.
+pub(crate) fn as_text<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
 }

@@ -19,6 +19,7 @@
 pub mod auth;
 pub mod clock;
 mod effects;
+pub mod ended;
 pub mod feed;
 pub mod info;
 pub mod key;
@@ -52,6 +53,7 @@ pub use subscriber::{
 
 use auth::{Action, Authorizer};
 use clock::{Clock, Monotonic, ns};
+use ended::Ended;
 use info::StreamInfo;
 use key::{Args, StreamKey};
 use registry::Registry;
@@ -202,6 +204,11 @@ impl Hub {
     /// One stream.
     pub fn stream(&self, key: &StreamKey) -> Option<StreamInfo> {
         self.registry.find(key)?.info()
+    }
+
+    /// Publishers and viewers that are gone.
+    pub fn ended(&self) -> &Ended {
+        &self.shared.ended
     }
 
     /// Ends the publisher and the stream, and refuses others under this key for `block_for`.

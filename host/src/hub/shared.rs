@@ -8,6 +8,7 @@ use plugin_api::frame::Ns;
 use plugin_api::mem::Account;
 
 use super::clock::Clock;
+use super::ended::Ended;
 use super::outcome::{Refusal, Status};
 use super::settings::Settings;
 
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     account: Arc<Account>,
     is_stopping: AtomicBool,
     next_id: AtomicU64,
+    pub(super) ended: Ended,
     pub(super) publishers: Arc<AtomicUsize>,
     pub(super) viewers: Arc<AtomicUsize>,
     pub(super) waiting: Arc<AtomicUsize>,
@@ -46,6 +48,7 @@ impl Shared {
             account,
             is_stopping: AtomicBool::new(false),
             next_id: AtomicU64::new(1),
+            ended: Ended::default(),
             publishers: Arc::default(),
             viewers: Arc::default(),
             waiting: Arc::default(),

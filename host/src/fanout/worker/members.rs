@@ -1,6 +1,7 @@
 //! The viewers of a fan-out thread: how they come, what is done for one, how they leave.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_api::mem::Buf;
@@ -41,7 +42,8 @@ impl Worker {
         viewer.prepared.hold = None;
         viewer.group = group;
         viewer.member = self.groups[group].members.len();
-        viewer.record = Some(feed.add_viewer(viewer.prepared.identity.clone()));
+        viewer.record =
+            Some(feed.add_viewer(viewer.prepared.identity.clone(), Arc::downgrade(&viewer.conn)));
         log_start(&viewer);
         self.groups[group].members.push(slot);
         self.by_number.insert(number, slot);
@@ -128,7 +130,7 @@ impl Worker {
         let feed = prepared.feed().clone();
         let detached = match &record {
             Some(record) => {
-                feed.remove_viewer(record);
+                feed.remove_viewer(record, reason);
                 Detached { reason, bytes: record.bytes(), skipped: record.skipped() }
             }
             None => Detached { reason, bytes: 0, skipped: 0 },

@@ -1,8 +1,8 @@
 //! One feed: the log of its packets, who is to be woken when it grows, and who watches it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,6 +15,7 @@ use super::staging::Staging;
 use super::viewers::{FeedInfo, ViewerIdentity, ViewerInfo, ViewerRecord};
 use crate::hub::key::StreamKey;
 use crate::hub::{Reason, Refusal, Stream};
+use crate::net::Conn;
 
 /// What a feed is found by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -172,19 +173,29 @@ impl Feed {
     }
 
     /// Lists a viewer, until [`Feed::remove_viewer`].
-    pub fn add_viewer(&self, identity: ViewerIdentity) -> Arc<ViewerRecord> {
+    pub fn add_viewer(&self, identity: ViewerIdentity, conn: Weak<Conn>) -> Arc<ViewerRecord> {
         let FeedKey { stream, format, variant } = self.key.clone();
-        let record = Arc::new(ViewerRecord::new(identity, stream, format, variant));
+        let record = Arc::new(ViewerRecord::new(identity, stream, format, variant, conn));
         self.viewers.lock().insert(record.identity.conn, Arc::clone(&record));
         record
     }
 
-    pub fn remove_viewer(&self, record: &Arc<ViewerRecord>) {
+    /// Takes a viewer off the list and remembers how it ended.
+    pub fn remove_viewer(&self, record: &Arc<ViewerRecord>, reason: Reason) {
         let mut viewers = self.viewers.lock();
         let conn = record.identity.conn;
         if viewers.get(&conn).is_some_and(|listed| Arc::ptr_eq(listed, record)) {
             viewers.remove(&conn);
         }
+        drop(viewers);
+        if let Some(stream) = &self.stream {
+            stream.note_ended(record.ended(reason));
+        }
+    }
+
+    /// The connection of a viewer.
+    pub(super) fn conn_of(&self, conn: u64) -> Option<Arc<Conn>> {
+        self.viewers.lock().get(&conn)?.conn()
     }
 
     /// The viewers at this moment.

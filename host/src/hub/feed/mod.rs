@@ -42,6 +42,7 @@ pub use self::settings::Settings;
 pub use self::viewers::{FeedInfo, ViewerIdentity, ViewerInfo, ViewerRecord};
 use crate::hub::key::StreamKey;
 use crate::hub::{Hub, Reason, Refusal, Status, Stream};
+use crate::net::CloseReason;
 
 /// All feeds of the server, and the packagers that make them. A clone is the same one.
 #[derive(Clone)]
@@ -112,6 +113,20 @@ impl Feeds {
             .filter(|feed| feed.key().stream == *key)
             .flat_map(|f| f.viewers())
             .collect()
+    }
+
+    /// The viewers of all streams.
+    pub fn all_viewers(&self) -> Vec<ViewerInfo> {
+        self.all().iter().flat_map(|feed| feed.viewers()).collect()
+    }
+
+    /// Closes a viewer's connection by the operator's will. False: no viewer has this one.
+    pub fn kick(&self, conn: u64) -> bool {
+        let found = self.all().iter().find_map(|feed| feed.conn_of(conn));
+        if let Some(conn) = &found {
+            conn.close(CloseReason::Stopped);
+        }
+        found.is_some()
     }
 
     /// All feeds, by key.

@@ -1,14 +1,18 @@
 //! What the API, the console and metrics show of viewers.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use plugin_api::frame::{NS_PER_MS, Ns};
 use serde::Serialize;
 
+use crate::hub::Reason;
+use crate::hub::ended::{EndedSession, Role, millis};
+use crate::hub::info::as_text;
 use crate::hub::key::StreamKey;
+use crate::net::Conn;
 
 /// Who asked for a feed.
 #[derive(Clone, Debug)]
@@ -28,6 +32,7 @@ pub struct ViewerRecord {
     pub key: StreamKey,
     pub format: Arc<str>,
     pub variant: Arc<str>,
+    conn: Weak<Conn>,
     since: Instant,
     bytes: AtomicU64,
     skipped: AtomicU64,
@@ -44,12 +49,14 @@ impl ViewerRecord {
         key: StreamKey,
         format: Arc<str>,
         variant: Arc<str>,
+        conn: Weak<Conn>,
     ) -> Self {
         Self {
             identity,
             key,
             format,
             variant,
+            conn,
             since: Instant::now(),
             bytes: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
@@ -85,17 +92,40 @@ impl ViewerRecord {
         self.skipped.fetch_add(packets, Ordering::Relaxed);
     }
 
+    /// Its connection, as long as somebody holds it.
+    pub(super) fn conn(&self) -> Option<Arc<Conn>> {
+        self.conn.upgrade()
+    }
+
+    /// What is remembered of it.
+    pub(super) fn ended(&self, reason: Reason) -> EndedSession {
+        EndedSession {
+            id: 0,
+            role: Role::Viewer,
+            key: self.key.clone(),
+            conn: self.identity.conn,
+            peer: self.identity.peer.map(|peer| peer.to_string()),
+            protocol: self.identity.protocol.to_string(),
+            agent: self.identity.agent.to_string(),
+            started_ms: 0,
+            duration_ms: millis(self.duration()),
+            bytes: self.bytes(),
+            reason,
+        }
+    }
+
     pub(super) fn info(&self, newest: Option<Ns>) -> ViewerInfo {
         let position = self.position.load(Ordering::Relaxed);
         let lag = newest.filter(|_| position != NOWHERE).map(|dts| dts.saturating_sub(position));
         ViewerInfo {
             conn: self.identity.conn,
+            key: self.key.clone(),
             peer: self.identity.peer.map(|peer| peer.to_string()),
             protocol: Arc::clone(&self.identity.protocol),
             agent: Arc::clone(&self.identity.agent),
             format: Arc::clone(&self.format),
             variant: Arc::clone(&self.variant),
-            uptime_ms: u64::try_from(self.duration().as_millis()).unwrap_or(u64::MAX),
+            uptime_ms: millis(self.duration()),
             bytes: self.bytes(),
             skipped: self.skipped(),
             lag_ms: u64::try_from(lag.unwrap_or(0) / NS_PER_MS).unwrap_or(0),
@@ -106,7 +136,10 @@ impl ViewerRecord {
 /// One viewer at one moment.
 #[derive(Clone, Debug, Serialize)]
 pub struct ViewerInfo {
+    /// The connection's id in log, API and metrics.
+    #[serde(serialize_with = "as_text")]
     pub conn: u64,
+    pub key: StreamKey,
     pub peer: Option<String>,
     pub protocol: Arc<str>,
     pub agent: Arc<str>,

@@ -4,7 +4,7 @@ use plugin_api::frame::Ns;
 
 use super::state::{Phase, State};
 use crate::hub::clock::{ms, ns};
-use crate::hub::effects::{Effects, Line};
+use crate::hub::effects::{Effects, Line, Stop};
 use crate::hub::outcome::Reason;
 use crate::hub::publisher::Notice;
 use crate::hub::settings::Settings;
@@ -49,13 +49,16 @@ impl State {
             return false;
         };
         effects.wakers.extend(writer.notices.put(Notice::Ended(reason)));
-        effects.lines.push(Line::Stop {
-            reason: reason.name(),
+        effects.lines.push(Line::Stop(Box::new(Stop {
+            reason,
             duration_ms: ms(now - writer.started),
             bytes: writer.bytes,
             frames: writer.frames,
             conn: writer.request.conn,
-        });
+            peer: writer.peer(),
+            agent: writer.request.agent,
+            protocol: writer.request.protocol,
+        })));
         true
     }
 

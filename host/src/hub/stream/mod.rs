@@ -26,6 +26,7 @@ use plugin_api::frame::{Frame, Ns, Shape, Track};
 use self::life::Afterwards;
 use self::state::{Phase, State};
 use super::effects::Effects;
+use super::ended::EndedSession;
 use super::info::StreamInfo;
 use super::key::StreamKey;
 use super::outcome::{Reason, Refusal, Status};
@@ -138,6 +139,11 @@ impl Stream {
     /// What the API shows of it.
     pub fn info(&self) -> Option<StreamInfo> {
         self.state.lock().info(&self.key, self.shared.now())
+    }
+
+    /// Remembers one of its readers that is gone.
+    pub(super) fn note_ended(&self, session: EndedSession) {
+        self.shared.ended.add(session);
     }
 
     pub(super) fn begin(&self, writer: Box<Writer>) -> Result<(), NotBegun> {
@@ -255,7 +261,7 @@ impl Stream {
             let now = self.shared.now();
             change(&mut state, now, &mut effects)
         };
-        effects.run(&self.key);
+        effects.run(&self.key, &self.shared.ended);
         result
     }
 }
