@@ -1,6 +1,7 @@
 //! The whole server from outside: `plugcast` as a process, plugins as the libraries that it loads, real sockets, real
 //! encoders and players.
 
+mod api;
 mod c_plugin;
 mod config_errors;
 mod faults;

@@ -1,4 +1,4 @@
-//! A GET over a plain socket, enough for the admin API.
+//! Requests over a plain socket, enough for the admin API.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -36,13 +36,28 @@ impl Response {
 /// Asks for `path`, with the admin token if there is one.
 #[track_caller]
 pub fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Response {
+    send(address, "GET", path, token, "")
+}
+
+/// Any method, with a body.
+#[track_caller]
+pub fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> Response {
+    let head = head(address, method, path, token);
+    let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    exchange(address, request.as_bytes())
+        .unwrap_or_else(|error| panic!("{method} {path} from {address}: {error}"))
+}
+
+fn head(address: SocketAddr, method: &str, path: &str, token: Option<&str>) -> String {
     let authorization =
         token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Connection: close\r\n\r\n"
-    );
-    exchange(address, request.as_bytes())
-        .unwrap_or_else(|error| panic!("GET {path} from {address}: {error}"))
+    format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Connection: close\r\n")
 }
 
 fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Response> {

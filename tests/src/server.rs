@@ -233,6 +233,13 @@ impl Server {
         response.json()
     }
 
+    /// Changes something through the API; gives the status.
+    #[track_caller]
+    pub fn change(&self, method: &str, path: &str, body: &str) -> u16 {
+        let address = self.address("http");
+        http::send(address, method, path, Some(&self.token()), body).status
+    }
+
     /// The plugins as the API lists them.
     #[track_caller]
     pub fn plugins(&self) -> Vec<Value> {

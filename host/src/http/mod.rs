@@ -32,7 +32,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::page::{Listing, Page};
+pub use self::page::{Listing, Newest, Page};
 pub use self::problem::Problem;
 pub use self::route::Class;
 pub use self::server::{HttpServer, start};

@@ -1,6 +1,8 @@
 //! Lists, a page at a time: `?limit=…&after=…` → `{"items": […], "next": …}`.
 
-use std::fmt::Display;
+use std::cmp::Reverse;
+use std::fmt::{self, Display};
+use std::num::ParseIntError;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,30 @@ pub struct Page {
     limit: usize,
     /// The key after which the page begins.
     after: Option<String>,
+}
+
+/// The key of a list whose newest item, which has the largest number, comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Newest(Reverse<u64>);
+
+impl From<u64> for Newest {
+    fn from(id: u64) -> Self {
+        Self(Reverse(id))
+    }
+}
+
+impl Display for Newest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.0)
+    }
+}
+
+impl FromStr for Newest {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse::<u64>().map(Self::from)
+    }
 }
 
 /// One page of a list.
@@ -97,6 +123,17 @@ mod tests {
         );
         assert_eq!(page("after=33"), serde_json::json!({"items": [], "next": null}));
         assert_eq!(page("")["items"].as_array().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn newest_come_first() {
+        let items = [1_u64, 3, 2].map(|id| (Newest::from(id), id));
+        let page = |query: &str| {
+            serde_json::to_value(Page::parse(query).unwrap().list(items).unwrap()).unwrap()
+        };
+
+        assert_eq!(page("limit=2"), serde_json::json!({"items": [3, 2], "next": "2"}));
+        assert_eq!(page("after=2"), serde_json::json!({"items": [1], "next": null}));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The table of routes, and the one way in which they are registered.
 
-use actix_web::guard::{Any, Get, Head};
+use actix_web::guard::{Any, Delete, Get, Head, Post, Put};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{self, Bytes, Data, ServiceConfig};
+use actix_web::{Error, HttpRequest, HttpResponse};
 
 use super::worker::State;
 use super::{Problem, api, guard};
@@ -35,9 +35,58 @@ impl Class {
     }
 }
 
-pub(super) type Handler = fn(&HttpRequest, &State) -> Result<HttpResponse, Problem>;
+pub(super) type Answer = Result<HttpResponse, Problem>;
+/// Answers without changing anything.
+type Read = fn(&HttpRequest, &State) -> Answer;
+/// Changes something, as the body says.
+type Change = fn(&HttpRequest, &[u8], &State) -> Answer;
 
-/// A route that is read with GET or HEAD.
+/// What a route does, by its method: what changes something can't be called by GET.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Handler {
+    Delete(Change),
+    /// HEAD as well.
+    Get(Read),
+    Post(Change),
+    #[cfg_attr(not(test), expect(dead_code, reason = "for what is replaced whole"))]
+    Put(Change),
+}
+
+impl Handler {
+    /// As in `Allow`.
+    pub(super) fn methods(self) -> &'static str {
+        match self {
+            Self::Delete(_) => "DELETE",
+            Self::Get(_) => "GET, HEAD",
+            Self::Post(_) => "POST",
+            Self::Put(_) => "PUT",
+        }
+    }
+
+    fn route(self) -> actix_web::Route {
+        let (route, change) = match self {
+            Self::Get(read) => {
+                let answer = move |request: HttpRequest, state: Data<State>| {
+                    std::future::ready(finish(read(&request, &state)))
+                };
+                return web::route().guard(Any(Get()).or(Head())).to(answer);
+            }
+            Self::Delete(change) => (web::route().guard(Delete()), change),
+            Self::Post(change) => (web::route().guard(Post()), change),
+            Self::Put(change) => (web::route().guard(Put()), change),
+        };
+        let answer = move |request: HttpRequest, body: Result<Bytes, Error>, state: Data<State>| {
+            let answer = match body {
+                Ok(body) => change(&request, &body, &state),
+                Err(error) => Err(refused_body(&error)),
+            };
+            std::future::ready(finish(answer))
+        };
+        route.to(answer)
+    }
+}
+
+/// One method of one path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Route {
     pub(super) pattern: &'static str,
@@ -45,14 +94,25 @@ pub(super) struct Route {
     pub(super) handler: Handler,
 }
 
-/// Everything that the host itself answers.
+const fn admin(pattern: &'static str, handler: Handler) -> Route {
+    Route { pattern, class: Class::Admin, handler }
+}
+
+/// Everything that the host itself answers. Routes of one path stand together and have one class.
 pub(super) const ROUTES: &[Route] = &[
-    Route { pattern: "/api/health", class: Class::Open, handler: api::health },
-    Route { pattern: "/api/metrics", class: Class::Metrics, handler: api::metrics },
-    Route { pattern: "/api/v1/plugins", class: Class::Admin, handler: api::plugins },
-    Route { pattern: "/api/v1/streams", class: Class::Admin, handler: api::streams },
-    Route { pattern: "/api/v1/streams/{key}", class: Class::Admin, handler: api::stream },
-    Route { pattern: "/api/v1/tasks", class: Class::Admin, handler: api::tasks },
+    Route { pattern: "/api/health", class: Class::Open, handler: Handler::Get(api::health) },
+    Route { pattern: "/api/metrics", class: Class::Metrics, handler: Handler::Get(api::metrics) },
+    admin("/api/v1/plugins", Handler::Get(api::plugins)),
+    admin("/api/v1/sessions/ended", Handler::Get(api::streams::ended)),
+    admin("/api/v1/streams", Handler::Get(api::streams::list)),
+    admin("/api/v1/streams/{key}", Handler::Get(api::streams::one)),
+    admin("/api/v1/streams/{key}/stop", Handler::Post(api::streams::stop)),
+    admin("/api/v1/tasks", Handler::Get(api::tasks::list)),
+    admin("/api/v1/tasks/{id}", Handler::Get(api::tasks::one)),
+    admin("/api/v1/tasks/{id}/restart", Handler::Post(api::tasks::restart)),
+    admin("/api/v1/tasks/{id}/stop", Handler::Post(api::tasks::stop)),
+    admin("/api/v1/viewers", Handler::Get(api::viewers::list)),
+    admin("/api/v1/viewers/{conn}", Handler::Delete(api::viewers::kick)),
 ];
 
 /// Registers routes, each behind the guard of its class: also for methods that it doesn't have.
@@ -60,24 +120,35 @@ pub(super) const ROUTES: &[Route] = &[
 /// The guard is part of the resource and not of the app, since only then it decides by the route that was matched and not
 /// by a second look at the path, which could read an encoded path in another way.
 pub(super) fn register(config: &mut ServiceConfig, routes: &[Route]) {
-    for route in routes {
-        let Route { pattern, class, handler } = *route;
-        let answer = move |request: HttpRequest, state: Data<State>| {
-            std::future::ready(handler(&request, &state).unwrap_or_else(Problem::into_response))
-        };
-        let resource = web::resource(pattern)
-            .route(web::route().guard(Any(Get()).or(Head())).to(answer))
-            .default_service(web::to(wrong_method))
+    for same_path in routes.chunk_by(|a, b| a.pattern == b.pattern) {
+        let Some(Route { pattern, class, .. }) = same_path.first().copied() else { continue };
+        let methods: Vec<&str> = same_path.iter().map(|route| route.handler.methods()).collect();
+        let allow = methods.join(", ");
+        let mut resource = web::resource(pattern);
+        for route in same_path {
+            resource = resource.route(route.handler.route());
+        }
+        let resource = resource
+            .default_service(web::to(move || std::future::ready(wrong_method(&allow))))
             .wrap(from_fn(move |request, next| guard::admit(class, request, next)));
         config.service(resource);
     }
 }
 
-async fn wrong_method() -> HttpResponse {
-    let mut response =
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is read with GET or HEAD")
-            .into_response();
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+fn finish(answer: Answer) -> HttpResponse {
+    answer.unwrap_or_else(Problem::into_response)
+}
+
+fn refused_body(error: &Error) -> Problem {
+    Problem::new(error.as_response_error().status_code(), format!("the body: {error}"))
+}
+
+fn wrong_method(allow: &str) -> HttpResponse {
+    let detail = format!("what this path knows: {allow}");
+    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
     response
 }
 

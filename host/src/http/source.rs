@@ -1,8 +1,12 @@
 //! What the API asks the rest of the host.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{Listing, Page, Problem};
+use crate::task::Tree;
 
 /// Answers for the API. Called on the HTTP threads: quick, and never waits.
 pub trait Source: Send + Sync + 'static {
@@ -27,6 +31,41 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// As for `streams`.
     fn tasks(&self, page: &Page) -> Result<Listing, Problem>;
+
+    /// Everything that runs.
+    ///
+    /// # Errors
+    ///
+    /// 503 while the server is starting.
+    fn tree(&self) -> Result<Arc<Tree>, Problem>;
+
+    /// Ends a stream and refuses publishers under its key for a time.
+    ///
+    /// # Errors
+    ///
+    /// 404 when there is none.
+    fn stop_stream(&self, key: &str, block_for: Duration) -> Result<(), Problem>;
+
+    /// Viewers of all streams, by connection.
+    ///
+    /// # Errors
+    ///
+    /// As for `streams`.
+    fn viewers(&self, page: &Page) -> Result<Listing, Problem>;
+
+    /// Closes a viewer's connection.
+    ///
+    /// # Errors
+    ///
+    /// 404 when no viewer has it.
+    fn kick(&self, conn: u64) -> Result<(), Problem>;
+
+    /// Publishers and viewers that are gone, newest first.
+    ///
+    /// # Errors
+    ///
+    /// As for `streams`.
+    fn ended(&self, page: &Page) -> Result<Listing, Problem>;
 }
 
 /// Whether the server should be given work.

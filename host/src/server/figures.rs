@@ -2,16 +2,17 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use super::Services;
-use crate::http::{self, Listing, Page, Problem, Readiness};
+use crate::http::{self, Listing, Newest, Page, Problem, Readiness};
 use crate::hub::info::StreamInfo;
 use crate::hub::key::StreamKey;
 use crate::metrics::{self, HostFigures, StreamFigures};
 use crate::plugin::manager::{Manager, State};
+use crate::task::Tree;
 
 /// Where the server is between its start and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,10 @@ impl Figures {
 
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    fn shown(&self) -> Result<&Shown, Problem> {
+        self.shown.get().ok_or_else(|| Problem::unavailable("the server is starting"))
     }
 
     fn streams(&self) -> Vec<StreamInfo> {
@@ -94,6 +99,34 @@ impl http::Source for Figures {
     fn tasks(&self, page: &Page) -> Result<Listing, Problem> {
         let tasks = self.shown.get().map(|shown| shown.services.tasks.list()).unwrap_or_default();
         page.list(tasks.into_iter().map(|task| (task.id, task)))
+    }
+
+    fn tree(&self) -> Result<Arc<Tree>, Problem> {
+        Ok(Arc::clone(&self.shown()?.services.tasks))
+    }
+
+    fn stop_stream(&self, key: &str, block_for: Duration) -> Result<(), Problem> {
+        let missing = || Problem::not_found("there is no stream of this key");
+        let key = StreamKey::new(key).map_err(|_| missing())?;
+        let stopped = self.shown()?.services.hub.stop_publisher(&key, block_for);
+        stopped.map_err(|_| missing())
+    }
+
+    fn viewers(&self, page: &Page) -> Result<Listing, Problem> {
+        let viewers = self.shown()?.services.feeds.all_viewers();
+        page.list(viewers.into_iter().map(|viewer| (viewer.conn, viewer)))
+    }
+
+    fn kick(&self, conn: u64) -> Result<(), Problem> {
+        match self.shown()?.services.feeds.kick(conn) {
+            true => Ok(()),
+            false => Err(Problem::not_found("no viewer has this connection")),
+        }
+    }
+
+    fn ended(&self, page: &Page) -> Result<Listing, Problem> {
+        let ended = self.shown()?.services.hub.ended().list();
+        page.list(ended.into_iter().map(|session| (Newest::from(session.id), session)))
     }
 }
 

@@ -1,15 +1,19 @@
 //! The answers of the host's own routes.
 
+pub(super) mod streams;
+pub(super) mod tasks;
+pub(super) mod viewers;
+
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::route::Answer;
 use super::worker::State;
 use super::{Listing, Page, Problem};
 use crate::metrics;
-
-type Answer = Result<HttpResponse, Problem>;
 
 #[derive(Deserialize)]
 struct Health {
@@ -18,9 +22,7 @@ struct Health {
 
 /// Alive; with `?ready=1`, whether to give it work.
 pub(super) fn health(request: &HttpRequest, state: &State) -> Answer {
-    let query = actix_web::web::Query::<Health>::from_query(request.query_string())
-        .map_err(|error| Problem::bad_request(error.to_string()))?;
-    let asks = query.ready.as_deref().is_some_and(|ready| ready != "0");
+    let asks = query::<Health>(request)?.ready.is_some_and(|ready| ready != "0");
     if asks && let Some(refusal) = state.source.readiness().refusal() {
         return Ok(HttpResponse::ServiceUnavailable()
             .insert_header((RETRY_AFTER, "1"))
@@ -30,35 +32,36 @@ pub(super) fn health(request: &HttpRequest, state: &State) -> Answer {
     Ok(HttpResponse::Ok().json(json!({"status": "ok"})))
 }
 
+/// The metrics in the OpenMetrics form.
 pub(super) fn metrics(_request: &HttpRequest, state: &State) -> Answer {
     Ok(HttpResponse::Ok().content_type(metrics::CONTENT_TYPE).body(state.metrics.text()))
 }
 
-pub(super) fn streams(request: &HttpRequest, state: &State) -> Answer {
-    list(request, |page| state.source.streams(page))
-}
-
+/// Plugin files and instances.
 pub(super) fn plugins(request: &HttpRequest, state: &State) -> Answer {
-    list(request, |page| state.source.plugins(page))
+    page(request, |page| state.source.plugins(page))
 }
 
-pub(super) fn tasks(request: &HttpRequest, state: &State) -> Answer {
-    list(request, |page| state.source.tasks(page))
+fn page(request: &HttpRequest, ask: impl FnOnce(&Page) -> Result<Listing, Problem>) -> Answer {
+    let page = Page::parse(request.query_string())?;
+    Ok(HttpResponse::Ok().json(ask(&page)?))
 }
 
-/// The key is one segment of the path, its slashes encoded.
-pub(super) fn stream(request: &HttpRequest, state: &State) -> Answer {
-    let key: String = request
-        .match_info()
-        .load()
-        .map_err(|_| Problem::bad_request("the key is not percent-encoded UTF-8"))?;
-    match state.source.stream(&key) {
-        Some(stream) => Ok(HttpResponse::Ok().json(stream)),
-        None => Err(Problem::not_found("there is no stream of this key")),
+fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
+    match actix_web::web::Query::<T>::from_query(request.query_string()) {
+        Ok(query) => Ok(query.into_inner()),
+        Err(error) => Err(Problem::bad_request(error.to_string())),
     }
 }
 
-fn list(request: &HttpRequest, ask: impl FnOnce(&Page) -> Result<Listing, Problem>) -> Answer {
-    let page = Page::parse(request.query_string())?;
-    Ok(HttpResponse::Ok().json(ask(&page)?))
+/// A part of the path, decoded once.
+fn segment(request: &HttpRequest) -> Result<String, Problem> {
+    let text: Result<String, _> = request.match_info().load();
+    text.map_err(|_| Problem::bad_request("the path is not percent-encoded UTF-8"))
+}
+
+/// An id in the path. One that can't be an id is one that nothing has.
+fn id(request: &HttpRequest) -> Result<u64, Problem> {
+    let missing = || Problem::not_found("there is nothing of this id");
+    segment(request)?.parse().map_err(|_| missing())
 }

@@ -88,7 +88,7 @@ async fn wrong_paths_and_methods_are_problems() {
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
         let answer = server.request(method, "/api/v1/streams", &token).await;
         answer.assert_problem(405);
-        assert_eq!(answer.header("allow"), Some("get, head"));
+        assert_eq!(answer.header("allow"), Some("get, head"), "{method}");
     }
     let malformed = server.request("GET", "/api/health", "no colon\r\n").await;
     assert_eq!(malformed.status, 400);

@@ -102,10 +102,10 @@ impl actix_web::body::MessageBody for Late {
 const LATE: &[Route] = &[Route {
     pattern: "/late",
     class: Class::Open,
-    handler: |_, _| {
+    handler: Handler::Get(|_, _| {
         let body = Late(Box::pin(tokio::time::sleep(millis(2500))), false);
         Ok(HttpResponse::Ok().body(body))
-    },
+    }),
 }];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +156,7 @@ async fn connections_above_the_limit_wait_for_room() {
 const LARGE: &[Route] = &[Route {
     pattern: "/large",
     class: Class::Open,
-    handler: |_, _| Ok(HttpResponse::Ok().body(vec![b'x'; 64 << 20])),
+    handler: Handler::Get(|_, _| Ok(HttpResponse::Ok().body(vec![b'x'; 64 << 20]))),
 }];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,8 +182,16 @@ impl Server {
 }
 
 const PANIC: &[Route] = &[
-    Route { pattern: "/panic", class: Class::Open, handler: |_, _| panic!("on request") },
-    Route { pattern: "/fine", class: Class::Open, handler: |_, _| Ok(HttpResponse::Ok().finish()) },
+    Route {
+        pattern: "/panic",
+        class: Class::Open,
+        handler: Handler::Get(|_, _| panic!("on request")),
+    },
+    Route {
+        pattern: "/fine",
+        class: Class::Open,
+        handler: Handler::Get(|_, _| Ok(HttpResponse::Ok().finish())),
+    },
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +209,7 @@ async fn a_panic_in_a_handler_ends_its_connection_only() {
 const LIVE: &[Route] = &[Route {
     pattern: "/live",
     class: Class::Open,
-    handler: |request, _| {
+    handler: Handler::Get(|request, _| {
         let handle = request.conn_data::<ConnHandle>().expect("every connection has one").clone();
         let conn = handle.take().expect("nobody else takes it");
         assert!(handle.take().is_none());
@@ -212,7 +220,7 @@ const LIVE: &[Route] = &[Route {
             assert!(conn.poll_write(&mut cx, &parts).is_ready());
         });
         Ok(HttpResponse::Ok().body("goes nowhere"))
-    },
+    }),
 }];
 
 #[tokio::test(flavor = "multi_thread")]

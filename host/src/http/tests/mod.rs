@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod changes;
 mod limits;
 
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::route::{ROUTES, Route};
+use super::route::{Handler, ROUTES, Route};
 use super::server::start_with;
 use super::worker::State;
 use super::*;
@@ -32,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Fake {
     readiness: Mutex<Readiness>,
     tree: Arc<Tree>,
+    stopped: Mutex<Vec<Duration>>,
 }
 
 impl Source for Fake {
@@ -53,6 +55,30 @@ impl Source for Fake {
 
     fn tasks(&self, page: &Page) -> Result<Listing, Problem> {
         page.list(self.tree.list().into_iter().map(|info| (info.id, info)))
+    }
+
+    fn tree(&self) -> Result<Arc<Tree>, Problem> {
+        Ok(Arc::clone(&self.tree))
+    }
+
+    fn stop_stream(&self, key: &str, block_for: Duration) -> Result<(), Problem> {
+        if key != "live/a" {
+            return Err(Problem::not_found("there is no stream of this key"));
+        }
+        self.stopped.lock().push(block_for);
+        Ok(())
+    }
+
+    fn viewers(&self, page: &Page) -> Result<Listing, Problem> {
+        page.list([(7_u64, json!({"conn": "7"}))])
+    }
+
+    fn kick(&self, conn: u64) -> Result<(), Problem> {
+        if conn == 7 { Ok(()) } else { Err(Problem::not_found("no viewer has this connection")) }
+    }
+
+    fn ended(&self, page: &Page) -> Result<Listing, Problem> {
+        page.list([1_u64, 2].map(|id| (Newest::from(id), json!({"id": id}))))
     }
 }
 
@@ -83,8 +109,11 @@ impl Server {
     fn start_with(settings: Settings, routes: &'static [Route]) -> Self {
         let settings = Settings { listen: "127.0.0.1:0".to_owned(), ..settings };
         let tree = Tree::new(Handle::current());
-        let source =
-            Arc::new(Fake { readiness: Mutex::new(Readiness::Ready), tree: Arc::clone(&tree) });
+        let source = Arc::new(Fake {
+            readiness: Mutex::new(Readiness::Ready),
+            tree: Arc::clone(&tree),
+            stopped: Mutex::default(),
+        });
         let metrics = Metrics::new(Arc::new(NoFigures), 10);
         let state = State {
             settings,
@@ -117,6 +146,18 @@ impl Server {
     /// GET with the token.
     async fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &format!("Authorization: Bearer {TOKEN}\r\n")).await
+    }
+
+    /// With the token and a body.
+    async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
+        let mut socket = self.connect().await;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        Answer::read(&mut socket).await
     }
 
     /// Waits until HTTP has no connection.

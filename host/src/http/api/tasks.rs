@@ -1,0 +1,43 @@
+//! The task tree.
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::{id, page};
+use crate::http::Problem;
+use crate::http::route::Answer;
+use crate::http::worker::State;
+use crate::task::Denied;
+
+/// Every task, by id.
+pub(in crate::http) fn list(request: &HttpRequest, state: &State) -> Answer {
+    page(request, |page| state.source.tasks(page))
+}
+
+/// One task.
+pub(in crate::http) fn one(request: &HttpRequest, state: &State) -> Answer {
+    match state.source.tree()?.info(id(request)?) {
+        Some(task) => Ok(HttpResponse::Ok().json(task)),
+        None => Err(Problem::not_found("there is no task of this id")),
+    }
+}
+
+/// Stops a task of a plugin, its children first. The answer comes before the end.
+pub(in crate::http) fn stop(request: &HttpRequest, _body: &[u8], state: &State) -> Answer {
+    let task = state.source.tree()?.stop_task(id(request)?).map_err(refuse)?;
+    Ok(HttpResponse::Accepted().json(task))
+}
+
+/// Has a task with attempts make a new one, without a wait. The answer comes before the attempt.
+pub(in crate::http) fn restart(request: &HttpRequest, _body: &[u8], state: &State) -> Answer {
+    let task = state.source.tree()?.restart_task(id(request)?).map_err(refuse)?;
+    Ok(HttpResponse::Accepted().json(task))
+}
+
+fn refuse(denied: Denied) -> Problem {
+    match denied {
+        Denied::NotFound => Problem::not_found(denied.to_string()),
+        Denied::Instance | Denied::NotRestarted(_) | Denied::OfTheServer => {
+            Problem::conflict(denied.to_string())
+        }
+    }
+}
