@@ -28,6 +28,7 @@ pub use self::family::{Error, Kind};
 pub use self::host::HostFigures;
 pub use self::http::HttpMetrics;
 pub use self::instance::InstanceMetrics;
+pub use self::process::ProcessFigures;
 pub use self::stream::StreamFigures;
 
 /// Metrics of one plugin instance (`PC_METRICS_MAX` of the contract).

@@ -29,7 +29,7 @@ impl Collector for Process {
         let e = &mut encoder;
         let started = ConstGauge::new(self.started_seconds);
         single(e, "process_start_time_seconds", "Unix time of the start.", &started)?;
-        let Some(figures) = Figures::read() else { return Ok(()) };
+        let Some(figures) = ProcessFigures::read() else { return Ok(()) };
         gauge(e, "process_resident_memory_bytes", "Resident memory.", figures.resident_bytes)?;
         gauge(e, "process_threads", "Threads.", figures.threads)?;
         gauge(e, "process_open_fds", "Open file descriptors.", figures.open_fds)?;
@@ -41,17 +41,20 @@ impl Collector for Process {
 
 /// From `/proc/self`.
 #[derive(Debug, Default, PartialEq)]
-struct Figures {
-    resident_bytes: u64,
-    threads: u64,
-    open_fds: u64,
-    max_fds: u64,
-    cpu_seconds: f64,
+pub struct ProcessFigures {
+    pub resident_bytes: u64,
+    pub threads: u64,
+    pub open_fds: u64,
+    /// `u64::MAX`: no limit.
+    pub max_fds: u64,
+    /// User and system time.
+    pub cpu_seconds: f64,
 }
 
-impl Figures {
+impl ProcessFigures {
+    /// `None` where the system doesn't tell.
     #[cfg(target_os = "linux")]
-    fn read() -> Option<Self> {
+    pub fn read() -> Option<Self> {
         use std::fs;
 
         let status = Status::parse(&fs::read_to_string("/proc/self/status").ok()?);
@@ -72,7 +75,7 @@ impl Figures {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn read() -> Option<Self> {
+    pub fn read() -> Option<Self> {
         None
     }
 }
@@ -122,7 +125,7 @@ mod tests {
         assert_eq!(cpu_ticks(stat), Some(200));
         assert_eq!(cpu_ticks("42 (a"), None);
 
-        let own = Figures::read().unwrap();
+        let own = ProcessFigures::read().unwrap();
         assert!(
             own.resident_bytes > 0
                 && own.threads > 0

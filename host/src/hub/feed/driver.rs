@@ -227,7 +227,9 @@ async fn nobody_watches(interest: &mut watch::Receiver<usize>, limit: Duration) 
 }
 
 /// Calls a packager; a panic of one in Rust is an error like any other.
-fn guarded<T>(call: impl FnOnce() -> Result<T, PackagerError>) -> Result<T, PackagerError> {
+pub(super) fn guarded<T>(
+    call: impl FnOnce() -> Result<T, PackagerError>,
+) -> Result<T, PackagerError> {
     catch_unwind(AssertUnwindSafe(call))
         .unwrap_or_else(|_| Err(PackagerError::failed("the packager panicked")))
 }

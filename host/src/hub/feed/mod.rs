@@ -12,6 +12,7 @@ mod driver;
 mod live;
 mod packager;
 mod packets;
+mod playable;
 mod prepare;
 mod settings;
 mod staging;
@@ -29,6 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use plugin_api::mem::Pool;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use self::driver::{Driver, Source};
 use self::live::End;
@@ -37,6 +39,7 @@ pub use self::packager::{
     FeedOut, HEAD_BYTES_MAX, PACKET_BYTES_MAX, Packager, PackagerError, PackagerFactory, PacketRef,
 };
 pub use self::packets::{Head, Packet, Packets};
+pub use self::playable::FormatInfo;
 pub use self::prepare::{PREPARED_LIMIT, PrepareRequest, Prepared, VARIANT_BYTES_MAX};
 pub use self::settings::Settings;
 pub use self::viewers::{FeedInfo, ViewerIdentity, ViewerInfo, ViewerRecord};
@@ -58,6 +61,7 @@ struct Inner {
     formats: Mutex<HashMap<Arc<str>, Arc<dyn PackagerFactory>>>,
     feeds: Mutex<HashMap<FeedKey, Arc<Feed>>>,
     next_id: AtomicU64,
+    questions: Arc<Semaphore>,
 }
 
 impl Feeds {
@@ -71,6 +75,7 @@ impl Feeds {
             formats: Mutex::default(),
             feeds: Mutex::default(),
             next_id: AtomicU64::new(1),
+            questions: Arc::new(Semaphore::new(playable::QUESTIONS_MAX)),
         };
         Self { inner: Arc::new(inner) }
     }

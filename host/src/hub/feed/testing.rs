@@ -22,7 +22,10 @@ use super::{
 };
 use crate::hub::auth::{Action, Authorizer};
 use crate::hub::key::{Args, StreamKey};
-use crate::hub::{Batch, Hub, ReadOutcome, Reason, Refusal, Settings as HubSettings, Status};
+use crate::hub::{
+    Batch, Hub, PublishRequest, Publisher, ReadOutcome, Reason, Refusal, Settings as HubSettings,
+    Status,
+};
 
 /// The writer's side of a stream; a clone is the same stream.
 #[derive(Clone, Default)]
@@ -245,4 +248,12 @@ pub(crate) async fn prepare(
     })?;
     let request = PrepareRequest { conn, protocol: "text".into(), ..PrepareRequest::default() };
     feeds.begin(interest, None, &request).await
+}
+
+/// Publishes one video track, without frames.
+pub(crate) fn publish(feeds: &Feeds, key: &str) -> Publisher {
+    let request = PublishRequest { url: key.to_owned(), ..PublishRequest::default() };
+    let publisher = feeds.inner.hub.publish(request).unwrap();
+    publisher.set_tracks(vec![Track::new(1, TrackKind::Video, FourCc::H264)]).unwrap();
+    publisher
 }

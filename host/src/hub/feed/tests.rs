@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use plugin_api::frame::Shape;
 use plugin_api::mem::{Account, Pool};
 
 use super::live::Phase;
 use super::staging::Staging;
 use super::testing::Stamp::{Delta, Key};
-use super::testing::{TestStream, TextFormat, feeds, prepare};
-use super::{Feed, FeedKey, FeedOut, Feeds, PacketRef, Packets, Registration, Settings};
+use super::testing::{TestStream, TextFormat, feeds, prepare, publish};
+use super::{
+    Feed, FeedKey, FeedOut, Feeds, FormatInfo, Packager, PackagerError, PackagerFactory, PacketRef,
+    Packets, Registration, Settings,
+};
 use crate::hub::key::StreamKey;
 use crate::hub::{Reason, Status};
 
@@ -261,4 +265,63 @@ fn packets_without_the_head_in_force_or_without_bytes_are_refused() {
     assert!(write(second, &[b"x"]).is_ok());
     let error = write(second, &[&vec![0; 2 << 20]]).unwrap_err();
     assert!(error.text.contains("memory limit"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn formats_say_whether_they_can_carry_a_stream() {
+    struct Never;
+
+    impl PackagerFactory for Never {
+        fn open(
+            &self,
+            _: &Shape,
+            _: &str,
+            _: &mut dyn FeedOut,
+        ) -> Result<Box<dyn Packager>, PackagerError> {
+            Err(PackagerError::unsupported("no sound in this format"))
+        }
+    }
+
+    struct Hangs;
+
+    impl PackagerFactory for Hangs {
+        fn open(
+            &self,
+            _: &Shape,
+            _: &str,
+            _: &mut dyn FeedOut,
+        ) -> Result<Box<dyn Packager>, PackagerError> {
+            std::thread::sleep(Duration::from_secs(2));
+            Err(PackagerError::failed("late"))
+        }
+    }
+
+    let (feeds, _text) = text(Settings::default());
+    let _never = feeds.register("never", Arc::new(Never)).unwrap();
+    let key = StreamKey::new("live/a").unwrap();
+    let ask = |feeds: &Feeds| {
+        let (feeds, key) = (feeds.clone(), key.clone());
+        async move { tokio::task::spawn_blocking(move || feeds.playable(&key)).await.unwrap() }
+    };
+    let info = |format: &str, playable, reason: Option<&str>| FormatInfo {
+        format: format.into(),
+        playable,
+        reason: reason.map(str::to_owned),
+    };
+
+    let nobody = Some("nobody has published yet");
+    assert_eq!(
+        ask(&feeds).await,
+        [info("never", Some(false), nobody), info("text", Some(false), nobody)]
+    );
+
+    let publisher = publish(&feeds, "live/a");
+    let cannot = info("never", Some(false), Some("no sound in this format"));
+    assert_eq!(ask(&feeds).await, [cannot, info("text", Some(true), None)]);
+
+    let _hangs = feeds.register("hangs", Arc::new(Hangs)).unwrap();
+    let late = ask(&feeds).await;
+    assert_eq!(late[0], info("hangs", None, Some("a packager does not answer")));
+    assert_eq!(late.len(), 3);
+    drop(publisher);
 }
