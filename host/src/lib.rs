@@ -4,6 +4,7 @@ pub(crate) mod abi;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod event;
 pub mod fanout;
 pub mod http;
 pub mod hub;

@@ -184,6 +184,19 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// As the config names it.
+    #[must_use]
+    pub fn of(filter: LevelFilter) -> Self {
+        match filter.into_level() {
+            None => Self::Off,
+            Some(tracing::Level::ERROR) => Self::Error,
+            Some(tracing::Level::WARN) => Self::Warn,
+            Some(tracing::Level::INFO) => Self::Info,
+            Some(tracing::Level::DEBUG) => Self::Debug,
+            Some(tracing::Level::TRACE) => Self::Trace,
+        }
+    }
+
     /// As `tracing` names it.
     #[must_use]
     pub fn filter(self) -> LevelFilter {

@@ -24,6 +24,17 @@ impl Levels {
         self.default = level;
     }
 
+    /// The level for everything that has none of its own.
+    #[must_use]
+    pub fn default(&self) -> LevelFilter {
+        self.default
+    }
+
+    /// The targets with a level of their own.
+    pub fn targets(&self) -> impl Iterator<Item = (&str, LevelFilter)> {
+        self.targets.iter().map(|(target, level)| (target.as_str(), *level))
+    }
+
     /// Gives a target its own level; `None` takes it away.
     pub fn set_target(&mut self, target: &str, level: Option<LevelFilter>) {
         match level {

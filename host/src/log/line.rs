@@ -49,6 +49,11 @@ impl Line<'_> {
         out
     }
 
+    /// The key of the stream that it is about.
+    pub(super) fn stream(&self) -> Option<&str> {
+        self.fields.iter().find(|(name, _)| *name == "key")?.1.as_str()
+    }
+
     /// One JSON object: `time`, `level`, `target`, `event`, `message`, then the fields. A field that
     /// has one of these names is written with `field.` before it.
     #[must_use]

@@ -1,6 +1,9 @@
 //! The log: one line for each event, on stderr, as text or JSON.
 //!
-//! `tracing` event of the host, or a plugin's record → [`Levels`] → [`Line`] → masked → stderr
+//! ```text
+//! tracing event of the host ─▶ line ─▶ levels ─▶ masked ─▶ stderr, and the newest lines for the API
+//! a plugin's record ──────────▶  └──▶ with an event's name ─▶ masked ─▶ bus
+//! ```
 //!
 //! Events carry a stable name in the field `event` (`stream.start`); scripts match on it, the sentence
 //! may change. Plugins have targets that are known only at run time, which `tracing` cannot express:
@@ -9,6 +12,7 @@
 mod levels;
 mod line;
 pub mod mask;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +33,16 @@ use tracing_subscriber::registry::Registry;
 pub use levels::Levels;
 pub use line::Line;
 
+pub use tail::{Follow, LINES_MAX};
+
+use self::tail::Tail;
 use crate::config::{Log, LogFormat};
+use crate::event::{Bus, Full};
+
+/// Events that are more detailed than this are for the log alone.
+const BUS_LEVEL: Level = Level::INFO;
+/// The field that holds an event's name.
+const EVENT: &str = "event";
 
 /// Sends everything that the process logs to stderr. Once in the life of a process.
 ///
@@ -52,19 +65,23 @@ struct Shared {
     levels: RwLock<Levels>,
     format: LogFormat,
     out: Mutex<Box<dyn Write + Send>>,
+    tail: Tail,
+    bus: Bus,
 }
 
 impl Handle {
-    fn new(config: &Log, out: Box<dyn Write + Send>) -> Self {
+    pub(crate) fn new(config: &Log, out: Box<dyn Write + Send>) -> Self {
         let shared = Shared {
             levels: RwLock::new(config.levels()),
             format: config.format,
             out: Mutex::new(out),
+            tail: Tail::new(),
+            bus: Bus::default(),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
+    pub(crate) fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
         Registry::default().with(Collector(self.clone()))
     }
 
@@ -87,8 +104,33 @@ impl Handle {
         self.shared.levels.read().allows(target, level)
     }
 
-    /// Writes a line if its level is on. The caller waits while stderr is blocked.
+    /// Events as they happen, whatever the levels.
+    pub fn events(&self) -> &Bus {
+        &self.shared.bus
+    }
+
+    /// The newest lines as they were written, at most [`LINES_MAX`].
+    pub fn newest(&self) -> Vec<Arc<str>> {
+        self.shared.tail.newest()
+    }
+
+    /// The newest lines, and then those that follow.
+    ///
+    /// # Errors
+    /// When too many follow already.
+    pub fn follow(&self) -> Result<Follow, Full> {
+        self.shared.tail.follow()
+    }
+
+    /// Writes a line if its level is on, and puts it on the bus if it is an event. The caller waits while stderr is
+    /// blocked, and for nobody else.
     pub fn write(&self, line: &Line<'_>) {
+        let bus = &self.shared.bus;
+        if let Some(event) = line.event.filter(|_| line.level <= BUS_LEVEL)
+            && bus.has_subscribers()
+        {
+            bus.publish(event, line.stream(), line.json());
+        }
         if !self.allows(line.target, line.level) {
             return;
         }
@@ -96,6 +138,7 @@ impl Handle {
             LogFormat::Json => line.json(),
             LogFormat::Text => line.text(),
         };
+        self.shared.tail.push(&written);
         written.push('\n');
         // A closed stderr must not stop the server, and there is nowhere to report it.
         let _ = self.shared.out.lock().write_all(written.as_bytes());
@@ -111,21 +154,26 @@ impl fmt::Debug for Handle {
 /// Turns the host's `tracing` events into lines.
 struct Collector(Handle);
 
+impl Collector {
+    /// By what is known before the event happens: an event with a name may have listeners on the bus.
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        let may_be_on_bus =
+            *metadata.level() <= BUS_LEVEL && metadata.fields().field(EVENT).is_some();
+        may_be_on_bus || self.0.allows(metadata.target(), *metadata.level())
+    }
+}
+
 impl<S: Subscriber> Layer<S> for Collector {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.0.allows(metadata.target(), *metadata.level()) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
+        if self.wants(metadata) { Interest::always() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        self.0.allows(metadata.target(), *metadata.level())
+        self.wants(metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.0.shared.levels.read().max())
+        Some(self.0.shared.levels.read().max().max(LevelFilter::from_level(BUS_LEVEL)))
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -153,7 +201,7 @@ struct Fields {
 impl Fields {
     fn text(&mut self, field: &Field, text: String) {
         match field.name() {
-            "event" => self.event = Some(text),
+            EVENT => self.event = Some(text),
             "message" => self.message = text,
             name => self.others.push((name, text.into())),
         }

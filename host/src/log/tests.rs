@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::*;
+use crate::event::Received;
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -93,4 +94,59 @@ fn writes_lines_of_plugins_by_their_own_level() {
     handle.write(&line);
 
     assert_eq!(captured.lines(), ["1970-01-01T00:00:00.000Z DEBUG rtmp::session: hello n=1"]);
+}
+
+#[tokio::test]
+async fn events_are_on_the_bus_whatever_the_levels() {
+    let (handle, captured) = start(LogFormat::Text);
+    handle.change_levels(|levels| levels.set_default(LevelFilter::OFF));
+    let mut events = handle.events().subscribe().unwrap();
+
+    tracing::subscriber::with_default(handle.subscriber(), || {
+        tracing::info!(target: "hub", event = "stream.start", key = "live/a", url = "rtmp://h/?key=MARK", "it lives");
+        tracing::info!(target: "hub", "no event");
+        tracing::debug!(target: "hub", event = "viewer.send_failed", "a detail");
+        tracing::warn!(target: "hub", event = "auth.refused", token = "MARK");
+    });
+    handle.write(&Line {
+        time: SystemTime::UNIX_EPOCH,
+        level: Level::INFO,
+        target: "rtmp",
+        event: Some("session.odd"),
+        message: "",
+        fields: vec![("key", "live/b".into())],
+    });
+
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let Received::Item(message) = events.next().await else { panic!("an event is missing") };
+        assert!(!message.json.contains("MARK"), "{message:?}");
+        let line: Value = serde_json::from_str(&message.json).unwrap();
+        assert_eq!(line["event"], message.topic);
+        seen.push((message.id, message.topic.clone(), message.stream.clone()));
+    }
+    let of =
+        |id: u64, topic: &str, key: Option<&str>| (id, topic.to_owned(), key.map(str::to_owned));
+    let expected = [
+        of(1, "stream.start", Some("live/a")),
+        of(2, "auth.refused", None),
+        of(3, "session.odd", Some("live/b")),
+    ];
+    assert_eq!(seen, expected);
+    assert!(captured.lines().is_empty(), "{:?}", captured.lines());
+}
+
+#[test]
+fn the_newest_lines_are_kept_as_they_were_written() {
+    let (handle, captured) = start(LogFormat::Json);
+
+    tracing::subscriber::with_default(handle.subscriber(), || {
+        tracing::info!(target: "hub", token = "MARK", "one");
+        tracing::debug!(target: "hub", "not logged");
+        tracing::info!(target: "hub", "two");
+    });
+
+    let kept: Vec<String> = handle.newest().iter().map(|line| (**line).to_owned()).collect();
+    assert_eq!(kept, captured.lines());
+    assert_eq!(kept.len(), 2);
 }
