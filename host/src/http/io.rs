@@ -5,12 +5,12 @@ use std::io::{ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Sleep, sleep};
 
 use super::Settings;
@@ -42,6 +42,8 @@ struct Shared {
     taken: AtomicBool,
     /// Of the dispatcher while it waits for a request.
     reader: Mutex<Option<Waker>>,
+    /// Nothing more will be read.
+    peer_ended: Notify,
     activity: Arc<Activity>,
 }
 
@@ -59,6 +61,12 @@ impl ConnHandle {
             reader.wake();
         }
         (!was_taken).then(|| Arc::clone(&self.conn))
+    }
+
+    /// Ready once the peer has closed its half, or the connection is lost. For an answer that goes on: it would otherwise
+    /// notice only when it writes.
+    pub(super) async fn peer_ended(&self) {
+        self.shared.peer_ended.notified().await;
     }
 
     pub(super) fn activity(&self) -> &Arc<Activity> {
@@ -134,7 +142,12 @@ impl AsyncRead for ServerIo {
         if self.idle.poll(cx).is_ready() {
             return Poll::Ready(Err(ErrorKind::TimedOut.into()));
         }
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+        if buf.filled().len() == before && buf.remaining() > 0 {
+            self.handle.shared.peer_ended.notify_one();
+        }
+        Poll::Ready(read)
     }
 }
 

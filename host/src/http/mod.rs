@@ -22,6 +22,7 @@ mod problem;
 mod route;
 mod server;
 mod source;
+mod sse;
 mod worker;
 
 #[cfg(test)]

@@ -48,7 +48,6 @@ pub(super) enum Handler {
     /// HEAD as well.
     Get(Read),
     Post(Change),
-    #[cfg_attr(not(test), expect(dead_code, reason = "for what is replaced whole"))]
     Put(Change),
 }
 
@@ -102,11 +101,16 @@ const fn admin(pattern: &'static str, handler: Handler) -> Route {
 pub(super) const ROUTES: &[Route] = &[
     Route { pattern: "/api/health", class: Class::Open, handler: Handler::Get(api::health) },
     Route { pattern: "/api/metrics", class: Class::Metrics, handler: Handler::Get(api::metrics) },
+    admin("/api/v1/events", Handler::Get(api::events::follow)),
+    admin("/api/v1/log/levels", Handler::Get(api::log::levels)),
+    admin("/api/v1/log/levels", Handler::Put(api::log::set_levels)),
+    admin("/api/v1/logs/tail", Handler::Get(api::log::tail)),
     admin("/api/v1/plugins", Handler::Get(api::plugins)),
     admin("/api/v1/sessions/ended", Handler::Get(api::streams::ended)),
     admin("/api/v1/streams", Handler::Get(api::streams::list)),
     admin("/api/v1/streams/{key}", Handler::Get(api::streams::one)),
     admin("/api/v1/streams/{key}/stop", Handler::Post(api::streams::stop)),
+    admin("/api/v1/system", Handler::Get(api::system)),
     admin("/api/v1/tasks", Handler::Get(api::tasks::list)),
     admin("/api/v1/tasks/{id}", Handler::Get(api::tasks::one)),
     admin("/api/v1/tasks/{id}/restart", Handler::Post(api::tasks::restart)),

@@ -14,6 +14,7 @@ use super::route::{ROUTES, Route};
 use super::worker::{Accepted, QUEUE_MAX, Stage, State, Worker};
 use super::{Error, Settings, Source};
 use crate::auth::token::Token;
+use crate::log;
 use crate::metrics::Metrics;
 use crate::net::{ListenOptions, Listener, Net};
 use crate::task::{Node, TaskError};
@@ -52,8 +53,9 @@ pub fn start(
     source: Arc<dyn Source>,
     token: Token,
     metrics: Arc<Metrics>,
+    log: log::Handle,
 ) -> Result<HttpServer, Error> {
-    start_with(net, parent, State { settings, source, token, metrics }, ROUTES)
+    start_with(net, parent, State { settings, source, token, metrics, log }, ROUTES)
 }
 
 pub(super) fn start_with(

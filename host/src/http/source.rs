@@ -39,6 +39,13 @@ pub trait Source: Send + Sync + 'static {
     /// 503 while the server is starting.
     fn tree(&self) -> Result<Arc<Tree>, Problem>;
 
+    /// The process as a whole.
+    ///
+    /// # Errors
+    ///
+    /// 503 while the server is starting.
+    fn system(&self) -> Result<Value, Problem>;
+
     /// Ends a stream and refuses publishers under its key for a time.
     ///
     /// # Errors

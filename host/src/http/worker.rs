@@ -21,6 +21,7 @@ use super::io::{Counted, ServerIo};
 use super::route::{Route, nothing_here, register};
 use super::{Settings, Source, activity};
 use crate::auth::token::Token;
+use crate::log;
 use crate::metrics::Metrics;
 use crate::net::Conn;
 
@@ -35,6 +36,7 @@ pub(super) struct State {
     pub(super) source: Arc<dyn Source>,
     pub(super) token: Token,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) log: log::Handle,
 }
 
 /// How far stopping has come.
@@ -100,6 +102,7 @@ impl Worker {
         let routes = self.routes;
         let app = App::new()
             .app_data(state)
+            .app_data(Data::new(self.stage.clone()))
             .app_data(PayloadConfig::new(settings.body_bytes_max))
             .configure(|config| register(config, routes))
             .default_service(to(nothing_here))

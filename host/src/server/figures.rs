@@ -1,12 +1,13 @@
 //! The server's state as the API and the metrics page show it.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::Services;
+use super::{Services, system};
 use crate::http::{self, Listing, Newest, Page, Problem, Readiness};
 use crate::hub::info::StreamInfo;
 use crate::hub::key::StreamKey;
@@ -26,6 +27,8 @@ pub(super) enum Phase {
 /// See the module. Made before what it shows, since that counts into the metrics.
 pub(super) struct Figures {
     phase: AtomicU8,
+    started: Instant,
+    http: OnceLock<Vec<(&'static str, SocketAddr)>>,
     shown: OnceLock<Shown>,
 }
 
@@ -36,12 +39,23 @@ struct Shown {
 
 impl Figures {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { phase: AtomicU8::new(Phase::Starting as u8), shown: OnceLock::new() })
+        Arc::new(Self {
+            phase: AtomicU8::new(Phase::Starting as u8),
+            started: Instant::now(),
+            http: OnceLock::new(),
+            shown: OnceLock::new(),
+        })
     }
 
     pub(super) fn show(&self, services: Arc<Services>, manager: Arc<Manager>) {
         // Set once, at the start.
         let _ = self.shown.set(Shown { services, manager });
+    }
+
+    /// The server's own ports, each with its protocol.
+    pub(super) fn set_http(&self, addresses: Vec<(&'static str, SocketAddr)>) {
+        // Opened once.
+        let _ = self.http.set(addresses);
     }
 
     pub(super) fn enter(&self, phase: Phase) {
@@ -58,12 +72,13 @@ impl Figures {
 }
 
 impl Shown {
-    /// A stream with its viewers and its URLs.
+    /// A stream with its viewers, its URLs, and the formats that it can be watched in.
     fn describe(&self, info: &StreamInfo) -> Value {
         let mut value = serde_json::to_value(info).unwrap_or_default();
         if let Some(object) = value.as_object_mut() {
             object.insert("viewers".into(), json!(self.services.feeds.viewers(&info.key)));
             object.insert("urls".into(), json!(self.services.listeners.urls(info.key.as_str())));
+            object.insert("formats".into(), json!(self.services.feeds.playable(&info.key)));
         }
         value
     }
@@ -103,6 +118,13 @@ impl http::Source for Figures {
 
     fn tree(&self) -> Result<Arc<Tree>, Problem> {
         Ok(Arc::clone(&self.shown()?.services.tasks))
+    }
+
+    fn system(&self) -> Result<Value, Problem> {
+        let services = &self.shown()?.services;
+        let http = self.http.get().map_or(&[][..], Vec::as_slice);
+        let system = system::describe(services, self.started, http);
+        Ok(json!(system))
     }
 
     fn stop_stream(&self, key: &str, block_for: Duration) -> Result<(), Problem> {

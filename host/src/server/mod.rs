@@ -2,6 +2,7 @@
 
 mod figures;
 mod machine;
+pub mod system;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -258,12 +259,14 @@ impl Server {
             figures,
             token,
             Arc::clone(&services.metrics),
+            services.log.clone(),
         );
         match opened {
             Ok(http) => {
                 for (protocol, address) in http.addresses() {
                     tracing::info!(event = "listener.open", instance = "http", protocol, %address);
                 }
+                self.figures.set_http(http.addresses().collect());
                 self.http = Some(http);
                 Ok(())
             }

@@ -1,5 +1,7 @@
 //! The answers of the host's own routes.
 
+pub(super) mod events;
+pub(super) mod log;
 pub(super) mod streams;
 pub(super) mod tasks;
 pub(super) mod viewers;
@@ -40,6 +42,11 @@ pub(super) fn metrics(_request: &HttpRequest, state: &State) -> Answer {
 /// Plugin files and instances.
 pub(super) fn plugins(request: &HttpRequest, state: &State) -> Answer {
     page(request, |page| state.source.plugins(page))
+}
+
+/// The process: version, memory, threads, listeners.
+pub(super) fn system(_request: &HttpRequest, state: &State) -> Answer {
+    Ok(HttpResponse::Ok().json(state.source.system()?))
 }
 
 fn page(request: &HttpRequest, ask: impl FnOnce(&Page) -> Result<Listing, Problem>) -> Answer {

@@ -243,7 +243,8 @@ async fn a_busy_port_is_named() {
         (Arc::clone(&server.source) as Arc<dyn Source>, Arc::clone(&server.metrics));
 
     let error =
-        start(&net, server.tree.root(), settings, source, Token::new(TOKEN), metrics).unwrap_err();
+        start(&net, server.tree.root(), settings, source, Token::new(TOKEN), metrics, silent_log())
+            .unwrap_err();
 
     assert!(error.to_string().contains(&server.addr().to_string()), "{error}");
 }

@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod changes;
+mod events;
 mod limits;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use super::server::start_with;
 use super::worker::State;
 use super::*;
 use crate::auth::token::Token;
+use crate::log;
 use crate::metrics::{HostFigures, Metrics, StreamFigures};
 use crate::net::Net;
 use crate::task::Tree;
@@ -61,6 +63,10 @@ impl Source for Fake {
         Ok(Arc::clone(&self.tree))
     }
 
+    fn system(&self) -> Result<Value, Problem> {
+        Ok(json!({"version": "0"}))
+    }
+
     fn stop_stream(&self, key: &str, block_for: Duration) -> Result<(), Problem> {
         if key != "live/a" {
             return Err(Problem::not_found("there is no stream of this key"));
@@ -99,6 +105,12 @@ struct Server {
     source: Arc<Fake>,
     metrics: Arc<Metrics>,
     tree: Arc<Tree>,
+    log: log::Handle,
+}
+
+/// A log that writes nowhere.
+fn silent_log() -> log::Handle {
+    log::Handle::new(&crate::config::Log::default(), Box::new(std::io::sink()))
 }
 
 impl Server {
@@ -115,15 +127,17 @@ impl Server {
             stopped: Mutex::default(),
         });
         let metrics = Metrics::new(Arc::new(NoFigures), 10);
+        let log = silent_log();
         let state = State {
             settings,
             source: Arc::clone(&source) as Arc<dyn Source>,
             token: Token::new(TOKEN),
             metrics: Arc::clone(&metrics),
+            log: log.clone(),
         };
         let net = Net::new(Handle::current());
         let http = start_with(&net, tree.root(), state, routes).unwrap();
-        Self { http, source, metrics, tree }
+        Self { http, source, metrics, tree, log }
     }
 
     fn addr(&self) -> SocketAddr {
