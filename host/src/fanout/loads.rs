@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Viewers per thread, in all and of each feed.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(super) struct Counters {
 }
 
 /// One fan-out thread's figures.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct ThreadInfo {
     pub viewers: usize,
     /// Times it has come back from waiting.

@@ -16,6 +16,7 @@ mod activity;
 mod api;
 mod guard;
 pub mod io;
+mod openapi;
 mod page;
 mod peer;
 mod problem;

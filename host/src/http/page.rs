@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{PAGE_DEFAULT, PAGE_MAX, Problem};
 
@@ -50,17 +51,30 @@ pub struct Listing {
     next: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// The arguments of every list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Query {
+pub(super) struct PageQuery {
+    /// Items of a page: 1 to 1000, 100 unless said.
     limit: Option<usize>,
+    /// `next` of the page before.
     after: Option<String>,
+}
+
+/// [`Listing`] for the API's description.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what another type writes")]
+pub(super) struct Paged<T: ToSchema> {
+    items: Vec<T>,
+    /// What to give as `after` for the next page; null: this is the last one.
+    next: Option<String>,
 }
 
 impl Page {
     /// From the query of a request, which has no other arguments.
     pub(super) fn parse(query: &str) -> Result<Self, Problem> {
-        let query = actix_web::web::Query::<Query>::from_query(query)
+        let query = actix_web::web::Query::<PageQuery>::from_query(query)
             .map_err(|error| Problem::bad_request(error.to_string()))?
             .into_inner();
         let limit = query.limit.unwrap_or(PAGE_DEFAULT);

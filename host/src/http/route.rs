@@ -105,6 +105,7 @@ pub(super) const ROUTES: &[Route] = &[
     admin("/api/v1/log/levels", Handler::Get(api::log::levels)),
     admin("/api/v1/log/levels", Handler::Put(api::log::set_levels)),
     admin("/api/v1/logs/tail", Handler::Get(api::log::tail)),
+    admin("/api/v1/openapi.json", Handler::Get(api::openapi)),
     admin("/api/v1/plugins", Handler::Get(api::plugins)),
     admin("/api/v1/sessions/ended", Handler::Get(api::streams::ended)),
     admin("/api/v1/streams", Handler::Get(api::streams::list)),

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::info::as_text;
 use super::key::StreamKey;
@@ -15,7 +16,7 @@ use super::outcome::Reason;
 pub const ENDED_MAX: usize = 1_000;
 
 /// On which side of a stream a session stood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Publisher,
@@ -23,15 +24,18 @@ pub enum Role {
 }
 
 /// A session that has ended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct EndedSession {
     /// Counts up with each end.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub id: u64,
     pub role: Role,
+    #[schema(value_type = String)]
     pub key: StreamKey,
     /// The connection's id in log, API and metrics; `0` without one.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub conn: u64,
     pub peer: Option<String>,
     pub protocol: String,

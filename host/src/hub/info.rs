@@ -1,12 +1,14 @@
 //! What the API, the console and metrics show of a stream: a snapshot, taken without holding up the writer.
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::key::StreamKey;
 
 /// One stream at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct StreamInfo {
+    #[schema(value_type = String)]
     pub key: StreamKey,
     pub state: StreamState,
     /// `None` while the publisher is gone.
@@ -38,7 +40,7 @@ pub struct StreamInfo {
 }
 
 /// Where a stream is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamState {
     /// A publisher is there and may still add tracks.
@@ -49,7 +51,7 @@ pub enum StreamState {
 }
 
 /// Where a new reader can begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Joinable {
     /// Any frame: audio or data only, or a stream without keyframes.
@@ -61,10 +63,11 @@ pub enum Joinable {
 }
 
 /// Who publishes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PublisherInfo {
     /// The connection's id in log, API and metrics; `0` without one.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub conn: u64,
     pub peer: Option<String>,
     pub protocol: String,
@@ -78,7 +81,7 @@ pub struct PublisherInfo {
 }
 
 /// One track.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TrackInfo {
     pub id: u32,
     /// `audio`, `video` or `data`.
@@ -100,7 +103,7 @@ pub struct TrackInfo {
 }
 
 /// Readers by kind. Viewers attached to feeds are players.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReaderCounts {
     pub packager: usize,
     pub player: usize,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::discovery::{Found, Search, Verdict};
 use super::lifecycle::{self, Ended, Running};
@@ -24,8 +25,9 @@ const RESTART_WAIT_MAX: Duration = Duration::from_secs(60);
 const FAULTED_STOP: Duration = Duration::from_secs(1);
 
 /// Where an instance is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PluginState)]
 pub enum State {
     /// Switched off in the config.
     Disabled,
@@ -48,13 +50,14 @@ pub enum State {
 }
 
 /// An instance or a file, as the API shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PluginInfo {
     pub instance: String,
     pub plugin: String,
     pub state: State,
     /// Why, unless it runs.
     pub reason: String,
+    #[schema(value_type = Option<String>)]
     pub file: Option<PathBuf>,
     pub version: String,
     pub required: bool,

@@ -5,12 +5,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{Services, system};
 use crate::http::{self, Listing, Newest, Page, Problem, Readiness};
+use crate::hub::feed::{FormatInfo, ViewerInfo};
 use crate::hub::info::StreamInfo;
 use crate::hub::key::StreamKey;
+use crate::listeners::Urls;
 use crate::metrics::{self, HostFigures, StreamFigures};
 use crate::plugin::manager::{Manager, State};
 use crate::task::Tree;
@@ -22,6 +26,18 @@ pub(super) enum Phase {
     Starting,
     Ready,
     Draining,
+}
+
+/// One stream, all that there is to say.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StreamDetail {
+    #[serde(flatten)]
+    pub stream: StreamInfo,
+    pub viewers: Vec<ViewerInfo>,
+    /// To paste, one for each listener.
+    pub urls: Vec<Urls>,
+    /// Whether it can be watched in each format, and why not.
+    pub formats: Vec<FormatInfo>,
 }
 
 /// See the module. Made before what it shows, since that counts into the metrics.
@@ -73,14 +89,14 @@ impl Figures {
 
 impl Shown {
     /// A stream with its viewers, its URLs, and the formats that it can be watched in.
-    fn describe(&self, info: &StreamInfo) -> Value {
-        let mut value = serde_json::to_value(info).unwrap_or_default();
-        if let Some(object) = value.as_object_mut() {
-            object.insert("viewers".into(), json!(self.services.feeds.viewers(&info.key)));
-            object.insert("urls".into(), json!(self.services.listeners.urls(info.key.as_str())));
-            object.insert("formats".into(), json!(self.services.feeds.playable(&info.key)));
+    fn describe(&self, stream: StreamInfo) -> StreamDetail {
+        let key = &stream.key;
+        StreamDetail {
+            viewers: self.services.feeds.viewers(key),
+            urls: self.services.listeners.urls(key.as_str()),
+            formats: self.services.feeds.playable(key),
+            stream,
         }
-        value
     }
 }
 
@@ -103,7 +119,7 @@ impl http::Source for Figures {
     fn stream(&self, key: &str) -> Option<Value> {
         let shown = self.shown.get()?;
         let info = shown.services.hub.stream(&StreamKey::new(key).ok()?)?;
-        Some(shown.describe(&info))
+        Some(json!(shown.describe(info)))
     }
 
     fn plugins(&self, page: &Page) -> Result<Listing, Problem> {

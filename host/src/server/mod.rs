@@ -14,6 +14,7 @@ use plugin_api::mem::{Account, Pool};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use self::figures::StreamDetail;
 use self::figures::{Figures, Phase};
 use crate::auth::engine::Engine;
 use crate::auth::token::{self, Token};

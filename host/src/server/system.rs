@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Services;
 use crate::fanout::ThreadInfo;
@@ -13,7 +14,7 @@ use crate::metrics::ProcessFigures;
 const ANY_KEY: &str = "{key}";
 
 /// The process at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SystemInfo {
     pub version: &'static str,
     pub pid: u32,
@@ -31,7 +32,7 @@ pub struct SystemInfo {
     pub fanout: Vec<ThreadInfo>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct MemoryInfo {
     /// Payload in rings and feeds.
     pub media_bytes: u64,
@@ -41,7 +42,7 @@ pub struct MemoryInfo {
     pub resident_bytes: u64,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct DescriptorInfo {
     pub open: u64,
     /// `null`: no limit.
@@ -49,7 +50,7 @@ pub struct DescriptorInfo {
 }
 
 /// An open port.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ListenerInfo {
     /// The plugin instance; `http` for the server's own port.
     pub instance: String,

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// Where a task is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = TaskState)]
 pub enum State {
     /// Handed to the executor, not polled yet.
     Queued,
@@ -23,18 +25,20 @@ pub enum State {
 }
 
 /// How far a task is, in a unit of its own. A total of 0 is unknown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Progress {
     pub done: u64,
     pub total: u64,
 }
 
 /// One line of the task list. Ids are opaque strings outside of the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TaskInfo {
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub id: u64,
     #[serde(serialize_with = "as_optional_text")]
+    #[schema(value_type = Option<String>)]
     pub parent: Option<u64>,
     pub kind: String,
     pub name: String,
@@ -56,7 +60,7 @@ pub struct TaskInfo {
     pub error: Option<ErrorInfo>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ErrorInfo {
     pub code: i32,
     pub message: String,

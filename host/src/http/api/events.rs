@@ -5,17 +5,20 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use bytes::Bytes;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::query;
 use crate::auth::pattern::StreamPattern;
 use crate::event::{Message, Received, Subscription};
 use crate::http::Problem;
+use crate::http::problem::ProblemBody;
 use crate::http::route::Answer;
 use crate::http::sse::{self, Events};
 use crate::http::worker::State;
 
 /// Which events are asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct EventFilter {
     /// How the event's name begins; several by comma: `stream,viewer.stop`.
@@ -25,6 +28,22 @@ pub(in crate::http) struct EventFilter {
 }
 
 /// Events of the server.
+#[utoipa::path(
+    get, path = "/api/v1/events",
+    operation_id = "followEvents",
+    tag = "events",
+    params(EventFilter),
+    responses(
+        (
+            status = 200,
+            description = "Server-sent events: `event` is the event's name, `data` its log line as JSON; `event: lost` with `{\"lost\": n}` to a reader that is too slow",
+            body = String,
+            content_type = "text/event-stream",
+        ),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
 pub(in crate::http) fn follow(request: &HttpRequest, state: &State) -> Answer {
     let EventFilter { topic, stream } = query(request)?;
     let stream = stream.map(|pattern| pattern.parse::<StreamPattern>());

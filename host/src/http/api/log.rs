@@ -6,10 +6,12 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::config::LogLevel;
 use crate::event::{Received, Subscription};
 use crate::http::Problem;
+use crate::http::problem::ProblemBody;
 use crate::http::route::Answer;
 use crate::http::sse::{self, Events};
 use crate::http::worker::State;
@@ -21,7 +23,7 @@ const TARGETS_MAX: usize = 256;
 const TARGET_BYTES_MAX: usize = 128;
 
 /// How much is logged, until the next start.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct LogLevels {
     /// For everything that has none of its own.
@@ -55,11 +57,27 @@ impl LogLevels {
 }
 
 /// The levels in force.
+#[utoipa::path(
+    get, path = "/api/v1/log/levels",
+    operation_id = "logLevels",
+    tag = "log",
+    responses((status = 200, body = LogLevels)),
+)]
 pub(in crate::http) fn levels(_request: &HttpRequest, state: &State) -> Answer {
     Ok(HttpResponse::Ok().json(LogLevels::of(&state.log.levels())))
 }
 
 /// Replaces all levels; answers with those in force. The config holds again after the next start.
+#[utoipa::path(
+    put, path = "/api/v1/log/levels",
+    operation_id = "setLogLevels",
+    tag = "log",
+    request_body = LogLevels,
+    responses(
+        (status = 200, body = LogLevels),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
 pub(in crate::http) fn set_levels(_request: &HttpRequest, body: &[u8], state: &State) -> Answer {
     let asked: LogLevels = serde_json::from_slice(body)
         .map_err(|error| Problem::bad_request(format!("the body: {error}")))?;
@@ -82,6 +100,20 @@ fn describe(levels: &LogLevels) -> String {
 }
 
 /// The newest lines of the log, then each as it is written.
+#[utoipa::path(
+    get, path = "/api/v1/logs/tail",
+    operation_id = "followLog",
+    tag = "log",
+    responses(
+        (
+            status = 200,
+            description = "Server-sent events: `data` is a line as it is logged",
+            body = String,
+            content_type = "text/event-stream",
+        ),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
 pub(in crate::http) fn tail(request: &HttpRequest, state: &State) -> Answer {
     sse::answer(request, || {
         let (kept, live) = state.log.follow().map_err(|full| {

@@ -1,4 +1,5 @@
 //! The answers of the host's own routes.
+#![expect(unused_qualifications, reason = "utoipa writes the paths of parameters in full")]
 
 pub(super) mod events;
 pub(super) mod log;
@@ -11,18 +12,34 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use utoipa::IntoParams;
 
+use super::page::{PageQuery, Paged};
 use super::route::Answer;
 use super::worker::State;
 use super::{Listing, Page, Problem};
 use crate::metrics;
+use crate::plugin::manager::PluginInfo;
+use crate::server::system::SystemInfo;
 
-#[derive(Deserialize)]
-struct Health {
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Health {
+    /// `1`: whether to give it work.
     ready: Option<String>,
 }
 
 /// Alive; with `?ready=1`, whether to give it work.
+#[utoipa::path(
+    get, path = "/api/health",
+    operation_id = "health",
+    tag = "server",
+    params(Health),
+    responses(
+        (status = 200, description = "Alive; with `ready=1`: ready"),
+        (status = 503, description = "Not ready, with the reason as text"),
+    ),
+)]
 pub(super) fn health(request: &HttpRequest, state: &State) -> Answer {
     let asks = query::<Health>(request)?.ready.is_some_and(|ready| ready != "0");
     if asks && let Some(refusal) = state.source.readiness().refusal() {
@@ -35,18 +52,55 @@ pub(super) fn health(request: &HttpRequest, state: &State) -> Answer {
 }
 
 /// The metrics in the OpenMetrics form.
+#[utoipa::path(
+    get, path = "/api/metrics",
+    operation_id = "metrics",
+    tag = "server",
+    responses(
+        (
+            status = 200,
+            description = "OpenMetrics text",
+            body = String,
+            content_type = "application/openmetrics-text",
+        ),
+    ),
+)]
 pub(super) fn metrics(_request: &HttpRequest, state: &State) -> Answer {
     Ok(HttpResponse::Ok().content_type(metrics::CONTENT_TYPE).body(state.metrics.text()))
 }
 
 /// Plugin files and instances.
+#[utoipa::path(
+    get, path = "/api/v1/plugins",
+    operation_id = "listPlugins",
+    tag = "plugins",
+    params(PageQuery),
+    responses((status = 200, body = Paged<PluginInfo>)),
+)]
 pub(super) fn plugins(request: &HttpRequest, state: &State) -> Answer {
     page(request, |page| state.source.plugins(page))
 }
 
 /// The process: version, memory, threads, listeners.
+#[utoipa::path(
+    get, path = "/api/v1/system",
+    operation_id = "system",
+    tag = "server",
+    responses((status = 200, body = SystemInfo)),
+)]
 pub(super) fn system(_request: &HttpRequest, state: &State) -> Answer {
     Ok(HttpResponse::Ok().json(state.source.system()?))
+}
+
+/// The description of this API.
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json",
+    operation_id = "openapi",
+    tag = "server",
+    responses((status = 200, description = "OpenAPI 3.1", body = Value)),
+)]
+pub(super) fn openapi(_request: &HttpRequest, _state: &State) -> Answer {
+    Ok(HttpResponse::Ok().content_type("application/json").body(super::openapi::text()))
 }
 
 fn page(request: &HttpRequest, ask: impl FnOnce(&Page) -> Result<Listing, Problem>) -> Answer {

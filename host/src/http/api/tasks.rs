@@ -4,16 +4,35 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::{id, page};
 use crate::http::Problem;
+use crate::http::page::{PageQuery, Paged};
+use crate::http::problem::ProblemBody;
 use crate::http::route::Answer;
 use crate::http::worker::State;
-use crate::task::Denied;
+use crate::task::{Denied, TaskInfo};
 
 /// Every task, by id.
+#[utoipa::path(
+    get, path = "/api/v1/tasks",
+    operation_id = "listTasks",
+    tag = "tasks",
+    params(PageQuery),
+    responses((status = 200, body = Paged<TaskInfo>)),
+)]
 pub(in crate::http) fn list(request: &HttpRequest, state: &State) -> Answer {
     page(request, |page| state.source.tasks(page))
 }
 
 /// One task.
+#[utoipa::path(
+    get, path = "/api/v1/tasks/{id}",
+    operation_id = "task",
+    tag = "tasks",
+    params(("id" = String, Path, description = "The task's id")),
+    responses(
+        (status = 200, body = TaskInfo),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
 pub(in crate::http) fn one(request: &HttpRequest, state: &State) -> Answer {
     match state.source.tree()?.info(id(request)?) {
         Some(task) => Ok(HttpResponse::Ok().json(task)),
@@ -22,12 +41,34 @@ pub(in crate::http) fn one(request: &HttpRequest, state: &State) -> Answer {
 }
 
 /// Stops a task of a plugin, its children first. The answer comes before the end.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{id}/stop",
+    operation_id = "stopTask",
+    tag = "tasks",
+    params(("id" = String, Path, description = "The task's id")),
+    responses(
+        (status = 202, body = TaskInfo),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
 pub(in crate::http) fn stop(request: &HttpRequest, _body: &[u8], state: &State) -> Answer {
     let task = state.source.tree()?.stop_task(id(request)?).map_err(refuse)?;
     Ok(HttpResponse::Accepted().json(task))
 }
 
 /// Has a task with attempts make a new one, without a wait. The answer comes before the attempt.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{id}/restart",
+    operation_id = "restartTask",
+    tag = "tasks",
+    params(("id" = String, Path, description = "The task's id")),
+    responses(
+        (status = 202, body = TaskInfo),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
 pub(in crate::http) fn restart(request: &HttpRequest, _body: &[u8], state: &State) -> Answer {
     let task = state.source.tree()?.restart_task(id(request)?).map_err(refuse)?;
     Ok(HttpResponse::Accepted().json(task))

@@ -5,6 +5,7 @@ mod answers;
 mod changes;
 mod events;
 mod limits;
+mod openapi;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

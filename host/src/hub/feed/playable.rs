@@ -9,6 +9,7 @@ use std::time::Duration;
 use plugin_api::frame::Shape;
 use plugin_api::mem::Pool;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::driver::guarded;
 use super::staging::Staging;
@@ -21,8 +22,9 @@ pub(super) const QUESTIONS_MAX: usize = 2;
 const ANSWER_LIMIT: Duration = Duration::from_millis(250);
 
 /// One format of a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FormatInfo {
+    #[schema(value_type = String)]
     pub format: Arc<str>,
     /// `None`: the packager did not say.
     pub playable: Option<bool>,

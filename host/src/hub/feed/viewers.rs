@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::frame::{NS_PER_MS, Ns};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::hub::Reason;
 use crate::hub::ended::{EndedSession, Role, millis};
@@ -134,16 +135,22 @@ impl ViewerRecord {
 }
 
 /// One viewer at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ViewerInfo {
     /// The connection's id in log, API and metrics.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub conn: u64,
+    #[schema(value_type = String)]
     pub key: StreamKey,
     pub peer: Option<String>,
+    #[schema(value_type = String)]
     pub protocol: Arc<str>,
+    #[schema(value_type = String)]
     pub agent: Arc<str>,
+    #[schema(value_type = String)]
     pub format: Arc<str>,
+    #[schema(value_type = String)]
     pub variant: Arc<str>,
     pub uptime_ms: u64,
     pub bytes: u64,
