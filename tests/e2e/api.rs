@@ -1,10 +1,12 @@
 //! The operator's hand in a running server: stop, block, kick, and what is told of it.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use harness::clips::Clip;
 use harness::encoder::{self, Pace};
-use harness::rtmp::feed::repeated;
+use harness::http::{self, Events};
+use harness::rtmp::feed::{Feed, repeated};
 use harness::rtmp::{Player, Publisher};
 use harness::server::{Server, items};
 use harness::wait;
@@ -104,4 +106,163 @@ fn a_session_is_stopped_by_its_task() {
 
     feed.join().client().wait_for_end(LIMIT);
     assert_eq!(server.change("POST", "/api/v1/tasks/1/stop", ""), 409);
+}
+
+#[test]
+fn events_are_told_in_order() {
+    let server = Server::start(&json!({}));
+    let events = |query: &str| {
+        let path = format!("/api/v1/events{query}");
+        Events::open(server.address("http"), &path, &server.token())
+    };
+    let all = events("");
+    let viewers = events("?topic=viewer.&stream=live/*");
+    let feed = feed(&server, "live/x", repeated(Clip::BFrames.media().tags(), 4));
+    let player = Player::open(server.rtmp(), "live/x");
+    player.wait_for_video(5, LIMIT);
+    drop(player);
+    server.wait_for_event("viewer.stop", LIMIT, |event| event.text("key") == "live/x");
+    feed.stop().finish();
+
+    let names = |events: &Events| -> Vec<String> {
+        events.seen().into_iter().map(|event| event.name).collect()
+    };
+    wait::until("the end of the stream", LIMIT, || {
+        names(&all).contains(&"stream.stop".to_owned()).then_some(())
+    });
+
+    let mut of_the_stream = names(&all);
+    of_the_stream.retain(|name| name.starts_with("stream.") || name.starts_with("viewer."));
+    assert_eq!(of_the_stream, ["stream.start", "viewer.start", "viewer.stop", "stream.stop"]);
+    assert_eq!(names(&viewers), ["viewer.start", "viewer.stop"]);
+    let stop: Value = serde_json::from_str(&viewers.seen()[1].data).unwrap();
+    assert_eq!((&stop["key"], &stop["reason"]), (&json!("live/x"), &json!("peer_closed")));
+    let logged = server.wait_for_event("viewer.stop", LIMIT, |_| true);
+    assert_eq!(logged.field("conn"), &stop["conn"], "another id than in the log");
+    // An answer that goes on does not hold up the stop.
+    server.stop();
+}
+
+#[test]
+fn the_log_is_read_and_turned_up_while_running() {
+    let server = Server::start(&json!({}));
+    let tail = Events::open(server.address("http"), "/api/v1/logs/tail", &server.token());
+    let has = |text: &str| tail.seen().iter().any(|line| line.data.contains(text));
+    wait::until("the lines from before", LIMIT, || has("server.ready").then_some(()));
+
+    let levels = json!({ "level": "error", "targets": { "rtmp": "trace" } });
+    assert_eq!(server.change("PUT", "/api/v1/log/levels", &levels.to_string()), 200);
+    assert_eq!(server.api("/api/v1/log/levels"), levels);
+    // A connection that says nothing is a detail.
+    drop(TcpStream::connect(server.rtmp()).unwrap());
+
+    wait::until("a detail of the plugin", LIMIT, || {
+        let lines = tail.seen();
+        let details = |line: &&http::Event| {
+            let line: Value = serde_json::from_str(&line.data).unwrap();
+            line["target"].as_str().unwrap().starts_with("rtmp")
+                && ["DEBUG", "TRACE"].contains(&line["level"].as_str().unwrap())
+        };
+        lines.iter().find(details).map(|_| ())
+    });
+    let publisher = Publisher::open(server.rtmp(), "live/x");
+    let feed = Feed::start(publisher, repeated(Clip::BFrames.media().tags(), 1));
+    wait::until("the stream", LIMIT, || {
+        let streams = items(&server.api("/api/v1/streams"));
+        streams.iter().find(|stream| stream["frames"].as_u64() > Some(20)).map(|_| ())
+    });
+    assert!(!has("stream.start"), "the host logs at info");
+    drop(feed);
+}
+
+#[test]
+fn the_system_and_a_stream_tell_all() {
+    let server = Server::start(&json!({ "memory": { "limit": "256MiB" } }));
+    let feed = feed(&server, "live/x", repeated(Clip::BFrames.media().tags(), 4));
+    let player = Player::open(server.rtmp(), "live/x");
+    player.wait_for_video(5, LIMIT);
+
+    let system = server.api("/api/v1/system");
+    assert_eq!(system["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(system["memory"]["media_limit_bytes"], 256 << 20);
+    for figure in ["/uptime_ms", "/threads", "/memory/resident_bytes", "/memory/media_bytes"] {
+        assert!(system.pointer(figure).unwrap().as_u64().unwrap() > 0, "{figure} of {system}");
+    }
+    assert!(system["descriptors"]["open"].as_u64() < system["descriptors"]["limit"].as_u64());
+    let viewers: u64 =
+        items(&system["fanout"]).iter().map(|it| it["viewers"].as_u64().unwrap()).sum();
+    assert_eq!(viewers, 1);
+    let rtmp = items(&system["listeners"]).into_iter().find(|it| it["instance"] == "rtmp").unwrap();
+    assert_eq!(rtmp["play"], format!("rtmp://{}/{{key}}", server.rtmp()));
+
+    let stream = server.api("/api/v1/streams/live%2Fx");
+    assert_eq!(stream["urls"][0]["play"], server.rtmp_url("live/x"));
+    let rtmp = items(&stream["formats"]).into_iter().find(|it| it["format"] == "rtmp").unwrap();
+    assert_eq!((&rtmp["playable"], &rtmp["reason"]), (&json!(true), &Value::Null));
+    drop(feed);
+}
+
+/// A secret that is put wherever a secret may stand.
+const MARKER: &str = "MARKER7f3a";
+
+#[test]
+fn a_secret_shows_up_nowhere() {
+    let rules = json!([
+        { "stream": "live/**", "allow": "publish", "key": MARKER },
+        { "stream": "**", "allow": "play" },
+    ]);
+    let server = Server::start(&json!({ "auth": rules, "log": { "level": "trace" } }));
+    let address = server.address("http");
+    let token = server.token();
+    let tail = Events::open(address, "/api/v1/logs/tail", &token);
+    let events = Events::open(address, "/api/v1/events", &token);
+
+    // In URLs: the right key, the wrong one, and one where none is asked for.
+    let url = format!("live/x?key={MARKER}&token={MARKER}");
+    let publisher = Publisher::open(server.rtmp(), &url);
+    let feed = Feed::start(publisher, repeated(Clip::BFrames.media().tags(), 4));
+    server.wait_for_stream("live/x");
+    Publisher::try_open(server.rtmp(), &format!("live/y?key=not-{MARKER}")).map(drop).unwrap_err();
+    let player = Player::open(server.rtmp(), &url);
+    player.wait_for_video(5, LIMIT);
+    let with_secret = format!("rtmp://{}/{url}", server.rtmp());
+    let mut refused = encoder::ffmpeg(Clip::BFrames.media(), Pace::RealTime, &with_secret);
+    refused.wait(LIMIT);
+
+    // In headers and arguments of the API.
+    for header in ["Authorization: Bearer", "X-Auth-Token:", "Cookie: token="] {
+        let header = format!("{header} {MARKER}");
+        let path = format!("/api/v1/streams?token={MARKER}");
+        let answer = http::get_with(address, &path, None, &header);
+        assert!(!answer.text().contains(MARKER), "{header}: {}", answer.text());
+        assert_eq!(answer.status, 401);
+    }
+
+    let document = server.api("/api/v1/openapi.json");
+    let ends = |path: &str| !path.ends_with("/events") && !path.ends_with("/tail");
+    let mut read = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if item["get"].is_object() && ends(path) {
+            let path = path.replace("{key}", "live%2Fx").replace("{id}", "1");
+            let answer = http::get(address, &path, Some(&token));
+            assert_eq!(answer.status, 200, "{path}");
+            assert!(!answer.text().contains(MARKER), "{path}: {}", answer.text());
+            read += 1;
+        }
+    }
+    assert!(read > 8, "{read} answers");
+    feed.stop().finish();
+    server.wait_for_event("stream.stop", LIMIT, |event| event.text("key") == "live/x");
+    let ended = http::get(address, "/api/v1/sessions/ended", Some(&token)).text();
+    assert!(ended.contains("live/x") && !ended.contains(MARKER), "{ended}");
+    for followed in [&tail, &events] {
+        let seen = followed.seen();
+        assert!(!seen.is_empty());
+        let leaks: Vec<_> = seen.iter().filter(|event| event.data.contains(MARKER)).collect();
+        assert!(leaks.is_empty(), "{leaks:#?}");
+    }
+    let log = server.log_tail(usize::MAX);
+    let leaks: Vec<&str> = log.lines().filter(|line| line.contains(MARKER)).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+    assert!(!log.contains(&token), "the token is in the log");
 }

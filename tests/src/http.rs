@@ -1,7 +1,9 @@
 //! Requests over a plain socket, enough for the admin API.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -39,6 +41,14 @@ pub fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Response {
     send(address, "GET", path, token, "")
 }
 
+/// With a header line more.
+#[track_caller]
+pub fn get_with(address: SocketAddr, path: &str, token: Option<&str>, header: &str) -> Response {
+    let request = format!("{}{header}\r\n\r\n", head(address, "GET", path, token));
+    exchange(address, request.as_bytes())
+        .unwrap_or_else(|error| panic!("GET {path} from {address}: {error}"))
+}
+
 /// Any method, with a body.
 #[track_caller]
 pub fn send(
@@ -58,6 +68,54 @@ fn head(address: SocketAddr, method: &str, path: &str, token: Option<&str>) -> S
     let authorization =
         token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Connection: close\r\n")
+}
+
+/// An answer with server-sent events, read on a thread of its own.
+#[derive(Debug)]
+pub struct Events {
+    seen: Arc<Mutex<Vec<Event>>>,
+}
+
+/// One server-sent event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    pub name: String,
+    pub data: String,
+}
+
+impl Events {
+    /// Asks, and waits until the answer has begun.
+    #[track_caller]
+    pub fn open(address: SocketAddr, path: &str, token: &str) -> Self {
+        let mut socket = TcpStream::connect_timeout(&address, TIMEOUT).expect("the server listens");
+        let request = format!("{}\r\n", head(address, "GET", path, Some(token)));
+        socket.write_all(request.as_bytes()).expect("the server reads");
+        let mut lines = BufReader::new(socket).lines().map_while(Result::ok);
+        let status = lines.next().expect("an answer");
+        assert!(status.contains(" 200 "), "GET {path}: {status}");
+        // The first of the body.
+        assert!(lines.any(|line| line.starts_with("retry:")), "GET {path}: no events");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let events = Self { seen: Arc::clone(&seen) };
+        thread::spawn(move || {
+            let mut name = String::new();
+            // Lines with the sizes of chunks are among them, and look like no field.
+            for line in lines {
+                if let Some(value) = line.strip_prefix("event: ") {
+                    name = value.to_owned();
+                } else if let Some(data) = line.strip_prefix("data: ") {
+                    let event = Event { name: std::mem::take(&mut name), data: data.to_owned() };
+                    seen.lock().expect("no reader panics").push(event);
+                }
+            }
+        });
+        events
+    }
+
+    /// All so far.
+    pub fn seen(&self) -> Vec<Event> {
+        self.seen.lock().expect("no reader panics").clone()
+    }
 }
 
 fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
