@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,7 +58,11 @@ impl Problem {
             status: self.status.as_u16(),
             detail: self.detail,
         };
-        HttpResponse::build(self.status)
+        let mut response = HttpResponse::build(self.status);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, "1"));
+        }
+        response
             .content_type("application/problem+json")
             .body(serde_json::to_string(&body).unwrap_or_default())
     }

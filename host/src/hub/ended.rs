@@ -1,6 +1,7 @@
 //! Publishers and viewers that are gone, and why: the newest of each, for operators who come too late to see them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -58,8 +59,8 @@ pub struct Ended {
 #[derive(Debug, Default)]
 struct Rings {
     last_id: u64,
-    publishers: VecDeque<EndedSession>,
-    viewers: VecDeque<EndedSession>,
+    publishers: VecDeque<Arc<EndedSession>>,
+    viewers: VecDeque<Arc<EndedSession>>,
 }
 
 impl Ended {
@@ -74,13 +75,13 @@ impl Ended {
             Role::Viewer => &mut rings.viewers,
         };
         let oldest = if ring.len() >= ENDED_MAX { ring.pop_front() } else { None };
-        ring.push_back(session);
+        ring.push_back(Arc::new(session));
         drop(rings);
         drop(oldest);
     }
 
-    /// What is remembered, in no order.
-    pub fn list(&self) -> Vec<EndedSession> {
+    /// What is remembered, in no order. Shared and not copied: fan-out threads wait for the lock.
+    pub fn list(&self) -> Vec<Arc<EndedSession>> {
         let rings = self.rings.lock();
         rings.publishers.iter().chain(&rings.viewers).cloned().collect()
     }
