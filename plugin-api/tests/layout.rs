@@ -90,6 +90,18 @@ fn structs() -> Vec<Struct> {
         pc_feeds_api = feeds::FeedsApi {
             struct_size, revision, register_packager, prepare, poll_prepared, attach, inject, detach, poll_detached,
         }
+        pc_http_route = http::Route {
+            struct_size, access, methods, flags, pattern, protocol, play_url, body_max, reserved, deadline,
+        }
+        pc_http_route_vtable = http::RouteVtable { struct_size, revision, on_request, drop }
+        pc_http_request = http::Request {
+            struct_size, method, flags, reserved, conn, peer, path, query, body, body_len,
+        }
+        pc_http_head = http::Head { struct_size, status, n_headers, reserved, headers }
+        pc_http_api = http::HttpApi {
+            struct_size, revision, route, request, param, header, poll_gone, answer, refuse, begin, poll_write, finish,
+            attach,
+        }
         pc_auth_request = auth::AuthRequest { struct_size, action, url, conn, protocol }
         pc_auth_api = auth::AuthApi { struct_size, revision, poll_check }
     }
@@ -133,17 +145,23 @@ fn constants() -> Vec<(&'static str, i64)> {
         PC_PACKET_BYTES_MAX = feeds::PACKET_BYTES_MAX; PC_HEAD_BYTES_MAX = feeds::HEAD_BYTES_MAX;
         PC_VARIANT_MAX = feeds::VARIANT_MAX; PC_INJECT_BYTES_MAX = feeds::INJECT_BYTES_MAX;
         PC_PREPARED_SECONDS = feeds::PREPARED_SECONDS;
+        PC_HTTP_GET = http::GET; PC_HTTP_POST = http::POST; PC_HTTP_PUT = http::PUT; PC_HTTP_PATCH = http::PATCH;
+        PC_HTTP_DELETE = http::DELETE; PC_HTTP_ADMIN = http::ADMIN; PC_HTTP_MEDIA = http::MEDIA; PC_HTTP_OPEN = http::OPEN;
+        PC_HTTP_WEBSOCKET = http::WEBSOCKET; PC_HTTP_BODY_MAX = http::BODY_MAX;
+        PC_HTTP_DEADLINE_SECONDS = http::DEADLINE_SECONDS; PC_HTTP_HEADERS_MAX = http::HEADERS_MAX;
+        PC_HTTP_QUEUE_BYTES_MAX = http::QUEUE_BYTES_MAX;
         PC_ACTION_PUBLISH = auth::ACTION_PUBLISH; PC_ACTION_PLAY = auth::ACTION_PLAY;
     }
 }
 
-const IDS: [(&str, &str); 13] = [
+const IDS: [(&str, &str); 14] = [
     ("PC_AUTH_ID", abi::auth::ID),
     ("PC_CONFIG_ID", abi::config::ID),
     ("PC_ENTRY_SYMBOL", abi::core::ENTRY_SYMBOL),
     ("PC_EXEC_ID", abi::exec::ID),
     ("PC_FEEDS_ID", abi::feeds::ID),
     ("PC_HEADER_HASH", abi::hash::HEADER_HASH),
+    ("PC_HTTP_ID", abi::http::ID),
     ("PC_LOG_ID", abi::log::ID),
     ("PC_MANIFEST_SYMBOL", abi::core::MANIFEST_SYMBOL),
     ("PC_MEM_ID", abi::mem::ID),

@@ -55,7 +55,7 @@ typedef struct pc_prepare {
   pc_str url;        /* as in pc_publish */
   pc_str format;     /* "rtmp" */
   pc_str variant;    /* options that change the feed's bytes; at most PC_VARIANT_MAX bytes */
-  pc_handle conn;    /* that will be attached */
+  pc_handle conn;    /* the connection or HTTP request that will be attached */
   pc_str agent;
   pc_ns wait;        /* as in pc_subscribe */
 } pc_prepare;

@@ -1,1 +1,1 @@
-#define PC_HEADER_HASH "d16bcb3f2d8cc3dd"
+#define PC_HEADER_HASH "957a017fde9e0e7b"

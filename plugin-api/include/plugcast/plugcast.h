@@ -7,6 +7,7 @@
 #include "exec.h"
 #include "feeds.h"
 #include "hash.h"
+#include "http.h"
 #include "log.h"
 #include "mem.h"
 #include "metrics.h"

@@ -3,12 +3,13 @@
 //! While the contract is v0, host and plugin must have the same one. It is FNV-1a 64, in hex, over all headers but `hash.h`,
 //! in alphabetical order, one after the other.
 
-const HEADERS: [&[u8]; 12] = [
+const HEADERS: [&[u8]; 13] = [
     include_bytes!("../../include/plugcast/auth.h"),
     include_bytes!("../../include/plugcast/config.h"),
     include_bytes!("../../include/plugcast/core.h"),
     include_bytes!("../../include/plugcast/exec.h"),
     include_bytes!("../../include/plugcast/feeds.h"),
+    include_bytes!("../../include/plugcast/http.h"),
     include_bytes!("../../include/plugcast/log.h"),
     include_bytes!("../../include/plugcast/mem.h"),
     include_bytes!("../../include/plugcast/metrics.h"),

@@ -14,6 +14,7 @@ pub mod core;
 pub mod exec;
 pub mod feeds;
 pub mod hash;
+pub mod http;
 pub mod log;
 pub mod mem;
 pub mod metrics;
