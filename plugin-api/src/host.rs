@@ -9,7 +9,7 @@ use crate::mem::{Buf, BufMut};
 /// The server, as one instance of a plugin sees it. A clone is one atomic increment.
 ///
 /// Its other methods stand where their subject is: tasks and threads in [`crate::task`], timers in [`crate::time`], sockets
-/// in [`crate::net`], streams in [`crate::stream`], feeds in [`crate::feed`], [`crate::auth`], [`crate::metrics`]. After
+/// in [`crate::net`], routes in [`crate::http`], streams in [`crate::stream`], feeds in [`crate::feed`], [`crate::auth`], [`crate::metrics`]. After
 /// the instance was told to stop every call fails with [`Status::CANCELLED`](crate::Status::CANCELLED).
 #[derive(Clone, Debug)]
 pub struct Host {

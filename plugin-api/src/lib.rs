@@ -11,7 +11,8 @@
 //! 2. **Loaded.** The host calls the entry symbol, which returns a static table, and compares it with the manifest.
 //! 3. **[`create`](Plugin::create).** The config arrives, checked against the schema and parsed. Make the state; nothing
 //!    is listened on yet.
-//! 4. **[`activate`](Plugin::activate).** Bind listeners ([`net`]), register packagers ([`feed`]), spawn tasks ([`task`]).
+//! 4. **[`activate`](Plugin::activate).** Bind listeners ([`net`]), register routes ([`http`]) and packagers ([`feed`]), spawn
+//!    tasks ([`task`]).
 //! 5. **Running.** The host polls the plugin's futures on its workers: sessions read sockets, turn bytes into
 //!    [`Frame`](frame::Frame)s and push them ([`stream::Publisher`]), or lend their connection to a feed ([`feed::Viewer`]). Futures
 //!    must not block; what blocks goes to [`Host::blocking`].
@@ -128,6 +129,7 @@ pub mod feed;
 mod ffi;
 pub mod frame;
 mod host;
+pub mod http;
 mod log;
 #[doc(hidden)]
 pub mod manifest;

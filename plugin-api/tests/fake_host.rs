@@ -645,3 +645,58 @@ fn metrics_count() {
     assert_eq!(fake.state(|state| state.metric("test_bytes_total")), Some(7.0));
     assert_eq!(fake.state(|state| state.metric("test_sessions")), Some(1.0));
 }
+
+#[test]
+fn requests_are_answered_whole_in_parts_as_a_feed_or_not() {
+    use plugin_api::http::{Access, Head, Method, Request, RouteOptions};
+    use plugin_api::testing::HttpRequest;
+
+    let fake = FakeHost::new();
+    let host = fake.host();
+    let own = host.clone();
+    let respond = async move |request: Request| -> Result<(), Error> {
+        let head = Head { status: 200, headers: &[("x-is", "there")] };
+        match request.param("what").unwrap_or_default().as_str() {
+            "whole" => {
+                let text = format!("{:?} {}", request.method(), request.query());
+                request.answer(head, &[text.as_bytes(), b" ", b"end"])
+            }
+            "parts" => {
+                let body = request.begin(head)?;
+                assert!(body.write(&[b"one ", b"two "]).await?);
+                assert!(body.write(&[b"three"]).await?);
+                body.finish()
+            }
+            "denied" => {
+                request.refuse(&Error::denied("no"));
+                Ok(())
+            }
+            "panic" => panic!("as asked"),
+            _ => Ok(()),
+        }
+    };
+    let options = RouteOptions {
+        pattern: "/x/{what}",
+        access: Access::Media,
+        methods: &[Method::Get, Method::Post],
+        ..RouteOptions::default()
+    };
+    let route = host
+        .route(options, move |request| {
+            own.spawn_detached("request", "", respond(request)).unwrap();
+        })
+        .unwrap();
+    let ask = |path| fake.request(HttpRequest { path, ..HttpRequest::default() });
+
+    let whole = ask("/x/whole?a=1").unwrap();
+    assert_eq!((whole.status, whole.body.as_slice()), (200, &b"Get a=1 end"[..]));
+    assert_eq!(whole.headers, [("x-is".to_owned(), "there".to_owned())]);
+    assert_eq!(ask("/x/parts").unwrap().body, b"one two three");
+    assert_eq!(ask("/x/denied").unwrap().refused.unwrap().status, Status::DENIED);
+    assert!(ask("/x/dropped").unwrap().is_cut);
+    assert!(ask("/x/panic").unwrap().is_cut);
+    assert_eq!(ask("/x/a/b"), None);
+    assert_eq!(fake.routes(), [("/x/{what}".to_owned(), Access::Media)]);
+    drop(route);
+    assert_eq!(ask("/x/whole"), None);
+}

@@ -1,9 +1,11 @@
 //! One connection that watches a feed.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use crate::abi::core::Handle;
 use crate::error::{Error, Status};
-use crate::ffi::Owned;
+use crate::ffi::{Instance, Owned};
 use crate::host::Host;
 use crate::net::TcpStream;
 use crate::stream::{Reason, Wait};
@@ -30,11 +32,8 @@ impl Host {
     /// [`Status::NOT_FOUND`] after the wait, [`Status::DENIED`], [`Status::LIMIT`], [`Status::INVALID`] for the stream key,
     /// [`Status::UNSUPPORTED`] when the packager can't carry the stream.
     pub async fn prepare(&self, options: PrepareOptions<'_>) -> Result<Prepared, Error> {
-        let PrepareOptions { url, format, variant, conn, agent, wait } = options;
-        let conn = conn.map_or(0, TcpStream::handle);
-        let owned = self.instance.prepare(url, (format, variant), conn, agent, wait.to_abi())?;
-        std::future::poll_fn(|cx| owned.instance.poll_prepared(owned.handle, cx)).await?;
-        Ok(Prepared(owned))
+        let conn = options.conn.map_or(0, TcpStream::handle);
+        Prepared::wait(&self.instance, conn, options).await
     }
 }
 
@@ -43,6 +42,22 @@ impl Host {
 pub struct Prepared(Owned);
 
 impl Prepared {
+    /// For the connection or request behind the handle.
+    pub(crate) async fn wait(
+        instance: &Arc<Instance>,
+        conn: Handle,
+        options: PrepareOptions<'_>,
+    ) -> Result<Self, Error> {
+        let PrepareOptions { url, format, variant, conn: _, agent, wait } = options;
+        let owned = instance.prepare(url, (format, variant), conn, agent, wait.to_abi())?;
+        std::future::poll_fn(|cx| owned.instance.poll_prepared(owned.handle, cx)).await?;
+        Ok(Self(owned))
+    }
+
+    pub(crate) fn into_owned(self) -> Owned {
+        self.0
+    }
+
     /// Lends the connection's write half to the host: `first` (the plugin's last own bytes) is sent, then head and packets.
     /// Everything written before must have been taken by the socket; a writer with a buffer of its own is flushed first.
     ///

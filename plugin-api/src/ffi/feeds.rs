@@ -99,6 +99,6 @@ pub(crate) fn lend_part(part: &[u8]) -> Buf {
     Buf { data: part.as_ptr(), len: part.len(), mem: std::ptr::null_mut() }
 }
 
-fn lend_parts(parts: &[&[u8]]) -> Vec<Buf> {
+pub(crate) fn lend_parts(parts: &[&[u8]]) -> Vec<Buf> {
     parts.iter().map(|part| lend_part(part)).collect()
 }

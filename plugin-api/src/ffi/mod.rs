@@ -10,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod feeds;
 pub(crate) mod future;
 pub(crate) mod guard;
+pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod net;
 pub(crate) mod packager;
@@ -40,6 +41,7 @@ pub(crate) struct Instance {
     config: abi::config::ConfigApi,
     exec: abi::exec::ExecApi,
     feeds: abi::feeds::FeedsApi,
+    http: abi::http::HttpApi,
     log: abi::log::LogApi,
     mem: abi::mem::MemApi,
     metrics: abi::metrics::MetricsApi,
@@ -98,6 +100,7 @@ impl Instance {
             config: table!(config),
             exec: table!(exec),
             feeds: table!(feeds),
+            http: table!(http),
             log: table!(log),
             mem: table!(mem),
             metrics: table!(metrics),

@@ -182,7 +182,7 @@ impl Drop for Feed {
     }
 }
 
-fn gather(parts: *const Buf, n: usize) -> Vec<u8> {
+pub(super) fn gather(parts: *const Buf, n: usize) -> Vec<u8> {
     // SAFETY: feeds.h: `n` parts, lent for the call.
     let parts = unsafe { slice(parts, n) };
     // SAFETY: mem.h: readable bytes.

@@ -16,6 +16,7 @@
 
 mod exec;
 mod feed;
+mod http;
 mod net;
 mod state;
 mod streams;
@@ -29,6 +30,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 pub use feed::{Feed, FeedPacket};
+pub use http::{HttpAnswer, HttpRequest};
 pub use state::{State, StreamView};
 
 use crate::abi::core as abi;

@@ -47,6 +47,8 @@ pub(super) enum Object {
     Packager(String),
     Prepared(String, String, String),
     Publisher(String),
+    Request(Arc<super::http::Asked>),
+    Route(Arc<super::http::RouteEntry>),
     /// Key, place in its entries, whether the shape was given.
     Subscription(String, Arc<Mutex<(usize, bool)>>),
     Task(Arc<Ended>),

@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use std::ptr::null;
 
 use super::state::{Object, Shared};
-use super::{exec, feed, net, streams};
+use super::{exec, feed, http, net, streams};
 use crate::abi;
 use crate::abi::core::{Field, Handle, Host, Str};
 use crate::error::{Error, Status};
@@ -116,6 +116,7 @@ unsafe extern "C" fn get_interface(_: *const Host, id: Str, _: u32) -> *const c_
         abi::auth::ID => (&raw const AUTH).cast(),
         abi::exec::ID => (&raw const exec::EXEC).cast(),
         abi::feeds::ID => (&raw const feed::FEEDS).cast(),
+        abi::http::ID => (&raw const http::HTTP).cast(),
         abi::log::ID => (&raw const LOG).cast(),
         abi::mem::ID => (&raw const MEM).cast(),
         abi::metrics::ID => (&raw const METRICS).cast(),
@@ -157,6 +158,9 @@ unsafe extern "C" fn close(host: *const Host, handle: Handle) -> abi::core::Stat
     }
     if let Object::Viewer(viewer) = &object {
         viewer.close();
+    }
+    if let Object::Request(asked) = &object {
+        asked.close();
     }
     shared.changed(state);
     children.iter().for_each(|task| task.cancel());
