@@ -14,12 +14,12 @@
 
 mod message;
 
+use media::container::flv::carried::Carried;
 use plugin_api::Error;
 use plugin_api::feed::{FeedOut, Packet, PacketFlags};
 use plugin_api::frame::{Frame, Ns, Shape};
 
 use crate::wire::chunk_writer::{ChunkWriter, Part};
-use message::Carried;
 
 /// The format name that sessions prepare.
 pub(crate) const FORMAT: &str = "rtmp";
@@ -100,9 +100,9 @@ impl Packager {
             _ => return Err(Error::unsupported(format!("RTMP has no variant \"{variant}\""))),
         };
         let writer = ChunkWriter::new(settings.chunk_size);
-        let carried = Carried::of(shape, hevc)?;
+        let carried = message::carried(shape, hevc)?;
         // No frame tells the time yet. Players take none from what is no frame.
-        let messages = carried.head(&writer, 0)?;
+        let messages = message::head(&carried, &writer, 0)?;
         let head = out.set_head(&as_slices(&messages))?;
         let (arena, layout) = (Vec::new(), Vec::new());
         Ok(Self { writer, hevc, carried, head, next: None, arena, layout })
@@ -111,7 +111,7 @@ impl Packager {
     /// The new head waits for its first frame, whose time it takes. A shape that changes nothing of what players get, such
     /// as the coming of a data track's first event, changes no head.
     fn change(&mut self, shape: &Shape) -> Result<(), Error> {
-        let carried = Carried::of(shape, self.hevc)?;
+        let carried = message::carried(shape, self.hevc)?;
         if carried.looks_like(&self.carried) {
             self.next = None;
             self.carried = carried;
@@ -153,7 +153,7 @@ impl Packager {
     /// Viewers that read straight through get the new head as packets.
     fn write_change(&mut self, dts: Ns, out: &mut impl Out) -> Result<(), Error> {
         let Some(carried) = self.next.take() else { return Ok(()) };
-        let messages = carried.head(&self.writer, message::wire_ms(dts))?;
+        let messages = message::head(&carried, &self.writer, message::wire_ms(dts))?;
         self.head = out.set_head(&as_slices(&messages))?;
         self.carried = carried;
         let parts: Vec<[&[u8]; 1]> = messages.iter().map(|message| [message.as_slice()]).collect();
@@ -168,7 +168,7 @@ impl Packager {
 
     /// Lays a frame out. `None`: nobody gets it, because its track is not carried or RTMP cannot say its length.
     fn plan<'a>(&mut self, frame: &'a Frame) -> Option<Planned<'a>> {
-        let message = self.carried.message(frame)?;
+        let message = message::message(&self.carried, frame)?;
         let lengths = frame.payload.parts().iter().map(|part| part.len());
         let lengths: Vec<usize> = std::iter::once(message.tag.len()).chain(lengths).collect();
         let before = self.layout.len();

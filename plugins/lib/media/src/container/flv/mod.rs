@@ -4,5 +4,6 @@
 //! byte for byte. So RTMP, HTTP-FLV and FLV files share all that is here.
 
 pub mod amf0;
+pub mod carried;
 pub mod metadata;
 pub mod tag;

@@ -34,6 +34,17 @@ pub use video::{FrameType, VideoHeader, VideoKind, VideoTag};
 
 use crate::bits::ByteReader;
 
+/// What a tag holds (FLV 10.1, section E.4.1). The numbers are those of RTMP's message types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagType {
+    /// 8.
+    Audio = 8,
+    /// 9.
+    Video = 9,
+    /// 18: data in AMF0.
+    Script = 18,
+}
+
 /// Which generation of header a tag has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
