@@ -19,7 +19,7 @@ use super::waker::with_context;
 use super::{Object, borrow, net, no_waker, streams};
 use crate::fanout::{self, Viewer};
 use crate::hub::Refusal;
-use crate::hub::feed::{PrepareRequest, Prepared, Registration};
+use crate::hub::feed::{Framing, PrepareRequest, Prepared, Registration};
 use crate::plugin::instance::Instance;
 
 pub(super) static API: FeedsApi = FeedsApi {
@@ -124,14 +124,27 @@ unsafe extern "C" fn prepare(
         if variant.len() > VARIANT_MAX {
             return Err(Fault::invalid(format!("the variant is longer than {VARIANT_MAX} bytes")));
         }
+        let http = match instance.handles.get(options.conn) {
+            Some(Object::Request(http)) => Some(http),
+            _ => None,
+        };
+        let mut agent = borrow::text(options.agent, "agent")?;
+        let (mut protocol, mut framing) = (format, Framing::None);
+        if let Some(http) = &http {
+            (protocol, framing) = (&http.protocol, super::http::framing(http));
+            if agent.is_empty() {
+                agent = http.header("user-agent").unwrap_or_default();
+            }
+        }
         let request = PrepareRequest {
             url: borrow::text(options.url, "url")?.to_owned(),
             format: format.to_owned(),
             variant: variant.to_owned(),
             conn,
             peer,
-            protocol: format.to_owned(),
-            agent: borrow::text(options.agent, "agent")?.to_owned(),
+            framing,
+            protocol: protocol.to_owned(),
+            agent: agent.to_owned(),
             wait: streams::wait(options.wait),
         };
         let feeds = instance.services.feeds.clone();
@@ -168,6 +181,27 @@ unsafe extern "C" fn poll_prepared(host: *const Host, handle: Handle, waker: *mu
     })
 }
 
+/// What was prepared for a transport with this framing; its handle goes.
+pub(super) fn take_prepared(
+    instance: &'static Instance,
+    handle: Handle,
+    framing: Framing,
+) -> Result<Prepared, Fault> {
+    let preparing = preparing(instance, handle)?;
+    let mut place = preparing.0.lock();
+    match std::mem::replace(&mut *place, Place::Gone) {
+        Place::Fixed(prepared) if prepared.feed().key().framing == framing => {
+            drop(place);
+            drop(instance.handles.remove(handle));
+            Ok(*prepared)
+        }
+        other => {
+            *place = other;
+            Err(Fault::state("nothing is prepared behind this handle for this connection"))
+        }
+    }
+}
+
 unsafe extern "C" fn attach(
     host: *const Host,
     conn: Handle,
@@ -179,18 +213,9 @@ unsafe extern "C" fn attach(
     call(host, |instance| {
         let conn = net::conn(instance, conn)?;
         let first = borrow::parts(first, n_first)?;
-        let preparing = preparing(instance, prepared)?;
-        let place = std::mem::replace(&mut *preparing.0.lock(), Place::Gone);
-        let Place::Fixed(place) = place else {
-            *preparing.0.lock() = place;
-            return Err(Fault::state("nothing is prepared behind this handle"));
-        };
-        drop(instance.handles.remove(prepared));
-        let attached = instance
-            .services
-            .fanout
-            .attach(&conn, *place, &first)
-            .map_err(|error| fault(&error))?;
+        let place = take_prepared(instance, prepared, Framing::None)?;
+        let attached =
+            instance.services.fanout.attach(&conn, place, &first).map_err(|error| fault(&error))?;
         super::give(instance, Object::Viewer(Arc::new(attached)), viewer)
     })
 }

@@ -12,6 +12,7 @@ pub(crate) mod exec;
 pub(crate) mod feeds;
 pub(crate) mod future;
 pub(crate) mod handle;
+pub(crate) mod http;
 mod log;
 mod media;
 mod mem;
@@ -40,6 +41,8 @@ pub(crate) enum Object {
     Packager(Arc<feeds::Registered>),
     Prepared(Arc<feeds::Preparing>),
     Publisher(Arc<streams::Publishing>),
+    Request(Arc<crate::http::request::Request>),
+    Route(Arc<http::Registered>),
     Subscription(Arc<streams::Subscription>),
     Task(task::Node),
     Timer(exec::Timer),
@@ -56,6 +59,8 @@ impl Object {
             Self::Packager(registered) => registered.close(),
             Self::Prepared(prepared) => prepared.close(),
             Self::Publisher(publisher) => publisher.close(),
+            Self::Request(request) => request.close(),
+            Self::Route(route) => route.close(),
             Self::Subscription(subscription) => subscription.close(),
             Self::Task(node) => drop(node.stop()),
             Self::Timer(_) | Self::Viewer(_) => {}
@@ -86,6 +91,7 @@ fn interface(id: &str) -> Option<(*const c_void, u32)> {
         abi::config::ID => ((&raw const config::API).cast(), config::API.revision),
         abi::exec::ID => ((&raw const exec::API).cast(), exec::API.revision),
         abi::feeds::ID => ((&raw const feeds::API).cast(), feeds::API.revision),
+        abi::http::ID => ((&raw const http::API).cast(), http::API.revision),
         abi::log::ID => ((&raw const log::API).cast(), log::API.revision),
         abi::mem::ID => ((&raw const mem::API).cast(), mem::API.revision),
         abi::metrics::ID => ((&raw const metrics::API).cast(), metrics::API.revision),

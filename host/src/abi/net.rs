@@ -94,13 +94,16 @@ pub(super) fn conn(instance: &'static Instance, handle: Handle) -> Result<Arc<Co
     }
 }
 
-/// The connection that a request names, if it names one.
+/// The peer that a request names, if it names one: by its connection, or its HTTP request.
 pub(super) fn peer(
     instance: &'static Instance,
     handle: Handle,
 ) -> Result<(Option<SocketAddr>, u64), Fault> {
     if handle == 0 {
         return Ok((None, 0));
+    }
+    if let Some(Object::Request(request)) = instance.handles.get(handle) {
+        return Ok((Some(request.peer), request.conn));
     }
     let conn = conn(instance, handle)?;
     Ok((Some(conn.peer()), conn.id()))
@@ -117,7 +120,7 @@ pub(super) fn fault(error: &Error) -> Fault {
     Fault::new(status, error.to_string())
 }
 
-fn to_abi(addr: SocketAddr) -> Addr {
+pub(super) fn to_abi(addr: SocketAddr) -> Addr {
     let mut ip = [0; 16];
     let (family, scope) = match addr {
         SocketAddr::V4(v4) => {

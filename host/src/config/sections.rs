@@ -114,8 +114,8 @@ pub struct Http {
     /// over HTTP has its own limit. Default: `1MiB`.
     pub max_body: ByteSize,
 
-    /// Connections at a time, viewers over HTTP included; more wait to be accepted. At least 1, and below
-    /// the limit of open files. Default: 10000.
+    /// Connections at a time that are not yet viewers (`limits.max_viewers` is for those); more wait to be
+    /// accepted. At least 1, and below the limit of open files. Default: 10000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: u32,
 

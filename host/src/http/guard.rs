@@ -90,7 +90,7 @@ fn is_allowed_peer(request: &ServiceRequest, state: &State) -> bool {
 }
 
 /// Headers that every answer of a class has.
-fn finish(class: Class, headers: &mut HeaderMap) {
+pub(super) fn finish(class: Class, headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     match class {
         Class::Media => headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),

@@ -40,6 +40,8 @@ pub struct ConnHandle {
 #[derive(Debug, Default)]
 struct Shared {
     taken: AtomicBool,
+    /// The dispatcher has bytes that the kernel did not take.
+    unsent: AtomicBool,
     /// Of the dispatcher while it waits for a request.
     reader: Mutex<Option<Waker>>,
     /// Nothing more will be read.
@@ -67,6 +69,11 @@ impl ConnHandle {
     /// notice only when it writes.
     pub(super) async fn peer_ended(&self) {
         self.shared.peer_ended.notified().await;
+    }
+
+    /// Whether the dispatcher has bytes of an earlier answer that the kernel did not take.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.shared.unsent.load(Ordering::Acquire)
     }
 
     pub(super) fn activity(&self) -> &Arc<Activity> {
@@ -114,6 +121,7 @@ impl ServerIo {
 
     /// Gives up on a peer that takes nothing: it would hold the answer in memory for ever.
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
+        self.handle.shared.unsent.store(written.is_pending(), Ordering::Release);
         if written.is_ready() {
             self.stalled = None;
             self.idle.restart();
@@ -184,7 +192,10 @@ impl AsyncWrite for ServerIo {
         // Over TLS a part of what was written waits here when the kernel is full.
         match Pin::new(&mut self.io).poll_flush(cx) {
             Poll::Pending => self.watch(cx, Poll::Pending),
-            flushed => flushed,
+            flushed => {
+                self.handle.shared.unsent.store(false, Ordering::Release);
+                flushed
+            }
         }
     }
 

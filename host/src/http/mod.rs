@@ -7,8 +7,11 @@
 //! actix serves each connection as an HTTP service over [`io::ServerIo`], a share in the host's own [`Conn`], so that an
 //! answer that never ends can take the socket away from it and lend it to a fan-out thread. HTTP/1.1 only.
 //!
-//! Every route is in one table (`route`) with its class, and one function (`guard`) decides by the class who may call
-//! it: a handler can't be reached around it.
+//! Plugins register routes of their own (`routes`), found by one look at the path when no route of the host matches it,
+//! and answered later from any thread (`serve`).
+//!
+//! Every route of the host is in one table (`route`) with its class, and one function (`guard`) decides by the class who
+//! may call it, a plugin's too: a handler can't be reached around it.
 //!
 //! [`Conn`]: crate::net::Conn
 
@@ -18,12 +21,19 @@ mod guard;
 pub mod io;
 mod openapi;
 mod page;
+mod parts;
+pub(crate) mod pattern;
 mod peer;
 mod problem;
+pub(crate) mod request;
 mod route;
+pub(crate) mod routes;
+mod serve;
 mod server;
 mod source;
 mod sse;
+pub(crate) mod viewer;
+mod websocket;
 mod worker;
 
 #[cfg(test)]
@@ -37,6 +47,7 @@ use std::time::Duration;
 pub use self::page::{Listing, Newest, Page};
 pub use self::problem::Problem;
 pub use self::route::Class;
+pub use self::routes::Routes;
 pub use self::server::{HttpServer, start};
 pub use self::source::{Readiness, Source};
 
@@ -62,6 +73,8 @@ pub struct Settings {
     pub proxy_protocol: ProxyProtocol,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Trusted,
+    /// The routes of plugins.
+    pub plugins: Routes,
     /// Threads that run the API. It answers operators, not viewers: few suffice.
     pub threads: usize,
     /// Connections at a time; more wait to be accepted.
@@ -84,6 +97,7 @@ impl Default for Settings {
             https: None,
             proxy_protocol: ProxyProtocol::Off,
             trusted_proxies: Arc::new(|_| false),
+            plugins: Routes::default(),
             threads: 2,
             connections_max: 10_000,
             head_timeout: Duration::from_secs(5),

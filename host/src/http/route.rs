@@ -8,7 +8,7 @@ use actix_web::web::{self, Bytes, Data, ServiceConfig};
 use actix_web::{Error, HttpRequest, HttpResponse};
 
 use super::worker::State;
-use super::{Problem, api, guard};
+use super::{Problem, api, guard, serve};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +138,12 @@ pub(super) fn register(config: &mut ServiceConfig, routes: &[Route]) {
             .wrap(from_fn(move |request, next| guard::admit(class, request, next)));
         config.service(resource);
     }
+    // After those of the host, which a plugin can't cover.
+    config.service(
+        web::resource("/{path:.*}")
+            .default_service(web::to(serve::answer))
+            .wrap(from_fn(serve::find)),
+    );
 }
 
 fn finish(answer: Answer) -> HttpResponse {

@@ -55,7 +55,10 @@ pub fn start(
     metrics: Arc<Metrics>,
     log: log::Handle,
 ) -> Result<HttpServer, Error> {
-    start_with(net, parent, State { settings, source, token, metrics, log }, ROUTES)
+    let plugins = settings.plugins.clone();
+    let server = start_with(net, parent, State { settings, source, token, metrics, log }, ROUTES)?;
+    plugins.set_addresses(server.addresses().collect());
+    Ok(server)
 }
 
 pub(super) fn start_with(

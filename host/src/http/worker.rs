@@ -114,6 +114,8 @@ impl Worker {
             .keep_alive(KeepAlive::from(settings.keep_alive))
             .client_request_timeout(settings.head_timeout)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            // A peer that has closed its half waits for nothing: what is being prepared for it is given up.
+            .h1_allow_half_closed(false)
             .graceful_shutdown_signal(move || {
                 let mut stage = stage.clone();
                 async move {

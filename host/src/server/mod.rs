@@ -49,6 +49,8 @@ pub struct Services {
     pub net: Net,
     pub tls: Profiles,
     pub listeners: Listeners,
+    /// Routes of plugins on the HTTP port.
+    pub routes: http::Routes,
     pub authorizer: Arc<dyn Authorizer>,
     pub hub: Arc<Hub>,
     pub feeds: Feeds,
@@ -204,6 +206,7 @@ impl Server {
             net: Net::with_limits(handle, config.connection_limits()),
             tls,
             listeners: Listeners::default(),
+            routes: http::Routes::default(),
             authorizer,
             hub,
             feeds,
@@ -251,7 +254,8 @@ impl Server {
 
     fn open_http(&mut self, token: Token) -> Result<(), String> {
         let settings = self.config.http_settings(&self.services.tls);
-        let Some(settings) = settings else { return Ok(()) };
+        let Some(mut settings) = settings else { return Ok(()) };
+        settings.plugins = self.services.routes.clone();
         let (services, figures) = (&self.services, Arc::clone(&self.figures));
         let opened = http::start(
             &services.net,

@@ -6,6 +6,7 @@ mod changes;
 mod events;
 mod limits;
 mod openapi;
+mod plugins;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,6 +108,7 @@ struct Server {
     metrics: Arc<Metrics>,
     tree: Arc<Tree>,
     log: log::Handle,
+    plugins: Routes,
 }
 
 /// A log that writes nowhere.
@@ -121,6 +123,7 @@ impl Server {
 
     fn start_with(settings: Settings, routes: &'static [Route]) -> Self {
         let settings = Settings { listen: "127.0.0.1:0".to_owned(), ..settings };
+        let plugins = settings.plugins.clone();
         let tree = Tree::new(Handle::current());
         let source = Arc::new(Fake {
             readiness: Mutex::new(Readiness::Ready),
@@ -138,7 +141,7 @@ impl Server {
         };
         let net = Net::new(Handle::current());
         let http = start_with(&net, tree.root(), state, routes).unwrap();
-        Self { http, source, metrics, tree, log }
+        Self { http, source, metrics, tree, log, plugins }
     }
 
     fn addr(&self) -> SocketAddr {

@@ -63,11 +63,12 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(feed: Arc<Feed>, factory: Arc<dyn PackagerFactory>, pool: Pool) -> Self {
+        let framing = feed.key().framing;
         Self {
             feed,
             factory,
             packager: None,
-            staging: Staging::new(pool),
+            staging: Staging::new(pool, framing),
             shape: None,
             failures: VecDeque::new(),
         }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use plugin_api::frame::Ns;
 use tokio::sync::watch;
 
+use super::framing::Framing;
 use super::packets::{Keep, Packets};
 use super::settings::Settings;
 use super::staging::Staging;
@@ -23,6 +24,7 @@ pub struct FeedKey {
     pub stream: StreamKey,
     pub format: Arc<str>,
     pub variant: Arc<str>,
+    pub framing: Framing,
 }
 
 /// How a feed ended.
@@ -174,7 +176,7 @@ impl Feed {
 
     /// Lists a viewer, until [`Feed::remove_viewer`].
     pub fn add_viewer(&self, identity: ViewerIdentity, conn: Weak<Conn>) -> Arc<ViewerRecord> {
-        let FeedKey { stream, format, variant } = self.key.clone();
+        let FeedKey { stream, format, variant, .. } = self.key.clone();
         let record = Arc::new(ViewerRecord::new(identity, stream, format, variant, conn));
         self.viewers.lock().insert(record.identity.conn, Arc::clone(&record));
         record

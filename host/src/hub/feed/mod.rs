@@ -9,6 +9,7 @@
 //! of shape.
 
 mod driver;
+mod framing;
 mod live;
 mod packager;
 mod packets;
@@ -33,6 +34,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use self::driver::{Driver, Source};
+pub use self::framing::Framing;
 use self::live::End;
 pub use self::live::{Feed, FeedKey, FeedWaker, Watch};
 pub use self::packager::{

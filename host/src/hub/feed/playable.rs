@@ -78,7 +78,7 @@ fn try_open(
     shape: &Shape,
     pool: &Pool,
 ) -> FormatInfo {
-    let mut out = Staging::new(pool.clone());
+    let mut out = Staging::new(pool.clone(), super::Framing::None);
     let opened = guarded(|| factory.open(shape, "", &mut out).map(drop));
     let (playable, reason) = match opened {
         Ok(()) => (Some(true), None),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Feeds;
 use super::driver::Source;
+use super::framing::Framing;
 use super::live::{Feed, FeedKey, Hold, Interest, Phase};
 use super::viewers::ViewerIdentity;
 use crate::hub::{
@@ -32,6 +33,8 @@ pub struct PrepareRequest {
     pub format: String,
     /// Options that change the feed's bytes.
     pub variant: String,
+    /// What carries the bytes.
+    pub framing: Framing,
     /// Id of the connection that will be attached.
     pub conn: u64,
     pub peer: Option<SocketAddr>,
@@ -88,6 +91,7 @@ impl Feeds {
             stream: stream.key().clone(),
             format: request.format.as_str().into(),
             variant: request.variant.as_str().into(),
+            framing: request.framing,
         };
         let interest = self.open(key, Some(Arc::clone(&stream)), || {
             let options = ReadOptions {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use plugin_api::mem::{Buf, BufMut, Pool};
 
+use super::framing::Framing;
 use super::packager::{FeedOut, HEAD_BYTES_MAX, PACKET_BYTES_MAX, PackagerError, PacketRef};
 use super::packets::{Head, Packet, Slab};
 
@@ -19,6 +20,7 @@ const HEADS_PER_CALL_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Staging {
     pool: Pool,
+    framing: Framing,
     /// The slab that is being filled, and its number.
     block: Option<BufMut>,
     number: u32,
@@ -31,9 +33,10 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool, framing: Framing) -> Self {
         Self {
             pool,
+            framing,
             block: None,
             number: 0,
             last_head: 0,
@@ -83,8 +86,11 @@ impl Staging {
             let text = format!("a packet names head {}, not the one in force", packet.head);
             return Err(PackagerError::failed(text));
         }
+        let prefix = self.framing.prefix(bytes);
+        let bytes = prefix.as_slice().len() + bytes;
         let block = self.room_for(bytes)?;
         let offset = u32::try_from(block.len()).map_err(|_| memory_limit())?;
+        block.extend_from_slice(prefix.as_slice());
         for part in packet.parts {
             block.extend_from_slice(part);
         }
@@ -112,10 +118,14 @@ impl Staging {
     }
 
     fn copy(&self, parts: &[&[u8]]) -> Result<Buf, PackagerError> {
-        if parts.iter().all(|part| part.is_empty()) {
+        let bytes = parts.iter().map(|part| part.len()).sum();
+        if bytes == 0 {
             return Ok(Buf::default());
         }
-        self.pool.copy(parts).ok_or_else(memory_limit)
+        let prefix = self.framing.prefix(bytes);
+        let parts: Vec<&[u8]> =
+            std::iter::once(prefix.as_slice()).chain(parts.iter().copied()).collect();
+        self.pool.copy(&parts).ok_or_else(memory_limit)
     }
 }
 

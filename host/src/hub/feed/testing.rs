@@ -17,8 +17,8 @@ use tokio::runtime::Handle;
 
 use super::driver::Source;
 use super::{
-    FeedKey, FeedOut, Feeds, Packager, PackagerError, PackagerFactory, PacketRef, PrepareRequest,
-    Prepared, Settings,
+    FeedKey, FeedOut, Feeds, Framing, Packager, PackagerError, PackagerFactory, PacketRef,
+    PrepareRequest, Prepared, Settings,
 };
 use crate::hub::auth::{Action, Authorizer};
 use crate::hub::key::{Args, StreamKey};
@@ -240,8 +240,12 @@ pub(crate) async fn prepare(
     conn: u64,
     stream: Option<&TestStream>,
 ) -> Result<Prepared, Refusal> {
-    let key =
-        FeedKey { stream: StreamKey::new(key).unwrap(), format: "text".into(), variant: "".into() };
+    let key = FeedKey {
+        stream: StreamKey::new(key).unwrap(),
+        format: "text".into(),
+        variant: "".into(),
+        framing: Framing::None,
+    };
     let interest = feeds.open(key, None, || match stream {
         Some(stream) => Ok(Box::new(stream.clone())),
         None => Err(Refusal::new(Status::NotFound, "the test has no such stream")),

@@ -12,8 +12,8 @@ use super::staging::Staging;
 use super::testing::Stamp::{Delta, Key};
 use super::testing::{TestStream, TextFormat, feeds, prepare, publish};
 use super::{
-    Feed, FeedKey, FeedOut, Feeds, FormatInfo, Packager, PackagerError, PackagerFactory, PacketRef,
-    Packets, Registration, Settings,
+    Feed, FeedKey, FeedOut, Feeds, FormatInfo, Framing, Packager, PackagerError, PackagerFactory,
+    PacketRef, Packets, Registration, Settings,
 };
 use crate::hub::key::StreamKey;
 use crate::hub::{Reason, Status};
@@ -220,10 +220,11 @@ fn a_reader_that_fell_far_behind_can_finish_the_packet_it_has_begun() {
         stream: StreamKey::new("live/a").unwrap(),
         format: "text".into(),
         variant: "".into(),
+        framing: Framing::None,
     };
     let settings = Settings { max_lag: Duration::ZERO, ..Settings::default() };
     let feed = Feed::new(1, key, None, &settings);
-    let mut staging = Staging::new(Pool::new(Account::new(usize::MAX)));
+    let mut staging = Staging::new(Pool::new(Account::new(usize::MAX)), Framing::None);
     let mut write = |text: &str, dts| {
         let head = match staging.last_head() {
             0 => staging.set_head(&[], &[]).unwrap(),
@@ -252,7 +253,7 @@ fn a_reader_that_fell_far_behind_can_finish_the_packet_it_has_begun() {
 
 #[test]
 fn packets_without_the_head_in_force_or_without_bytes_are_refused() {
-    let mut staging = Staging::new(Pool::new(Account::new(1 << 20)));
+    let mut staging = Staging::new(Pool::new(Account::new(1 << 20)), Framing::None);
     let first = staging.set_head(&[], &[]).unwrap();
     let second = staging.set_head(&[], &[]).unwrap();
     let mut write = |head, parts: &[&[u8]]| {
