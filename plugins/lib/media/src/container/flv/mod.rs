@@ -5,5 +5,6 @@
 
 pub mod amf0;
 pub mod carried;
+pub mod file;
 pub mod metadata;
 pub mod tag;
