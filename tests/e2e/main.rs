@@ -5,6 +5,7 @@ mod api;
 mod c_plugin;
 mod config_errors;
 mod faults;
+mod flv;
 mod join;
 mod matrix;
 mod republish;

@@ -49,6 +49,16 @@ pub fn get_with(address: SocketAddr, path: &str, token: Option<&str>, header: &s
         .unwrap_or_else(|error| panic!("GET {path} from {address}: {error}"))
 }
 
+/// One request on a connection of its own, read to its end. `headers` are whole lines, each with its end.
+#[track_caller]
+pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str) -> Response {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n"
+    );
+    exchange(address, request.as_bytes())
+        .unwrap_or_else(|error| panic!("{method} {path} from {address}: {error}"))
+}
+
 /// Any method, with a body.
 #[track_caller]
 pub fn send(
@@ -129,7 +139,7 @@ fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
     })
 }
 
-fn parse(bytes: &[u8]) -> Option<Response> {
+pub(crate) fn parse(bytes: &[u8]) -> Option<Response> {
     let head_len = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..head_len]).ok()?;
     let mut lines = head.split("\r\n");

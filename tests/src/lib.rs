@@ -1,4 +1,4 @@
-//! What the end to end tests stand on: a server in a process of its own, real encoders and players, a small RTMP client,
+//! What the end to end tests stand on: a server in a process of its own, real encoders and players, small clients for RTMP and for FLV over HTTP,
 //! and the comparison of what a viewer received with what was published.
 //!
 //! Reading order: [`server`] starts `plugcast` with the libraries of the target folder; [`clips`] makes the media;
@@ -12,6 +12,7 @@ pub mod clips;
 pub mod encoder;
 pub mod flv;
 pub mod http;
+pub mod live;
 pub mod media;
 pub mod process;
 pub mod rtmp;

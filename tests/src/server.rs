@@ -275,6 +275,11 @@ impl Server {
         maps.contains(name)
     }
 
+    /// Of the server's process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Resident memory, in KiB.
     #[track_caller]
     pub fn resident_kib(&self) -> u64 {
