@@ -37,7 +37,10 @@ fn carries(server: &Server, clip: Clip, publish: &str, play: &str) {
     let waiting = Ffmpeg::play(&clip.ffmpeg(), play);
     let mut encoder = encoder::ffmpeg(media, Pace::RealTime, publish);
     server.wait_for_stream("live/x");
-    std::thread::sleep(Duration::from_secs(2));
+    wait::until("two seconds of the stream", LIMIT, || {
+        let stream = server.api("/api/v1/streams/live%2Fx");
+        stream["uptime_ms"].as_u64().filter(|uptime| *uptime >= 2000)
+    });
     let late = Ffmpeg::play(&clip.ffmpeg(), play);
     encoder.wait_success(END_LIMIT + LIMIT);
 
