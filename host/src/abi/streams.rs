@@ -97,6 +97,7 @@ pub(super) fn reason(reason: Reason) -> u32 {
         Reason::Error => wire::REASON_ERROR,
         Reason::Idle => wire::REASON_IDLE,
         Reason::Lagged => wire::REASON_LAGGED,
+        Reason::Lost => wire::REASON_LOST,
         Reason::PeerClosed => wire::REASON_PEER_CLOSED,
         Reason::Replaced => wire::REASON_REPLACED,
         Reason::Stalled => wire::REASON_STALLED,

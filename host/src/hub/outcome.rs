@@ -51,6 +51,8 @@ pub enum Reason {
     Idle,
     /// Too slow, and the format can't skip.
     Lagged,
+    /// The publisher was lost and did not come back within `publish.republish_window`.
+    Lost,
     PeerClosed,
     /// Another publisher took the stream over.
     Replaced,
@@ -71,6 +73,7 @@ impl Reason {
             Self::Error => "error",
             Self::Idle => "idle",
             Self::Lagged => "lagged",
+            Self::Lost => "lost",
             Self::PeerClosed => "peer_closed",
             Self::Replaced => "replaced",
             Self::Stalled => "stalled",

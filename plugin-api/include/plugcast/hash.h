@@ -1,1 +1,1 @@
-#define PC_HEADER_HASH "957a017fde9e0e7b"
+#define PC_HEADER_HASH "c2573f610f62c51c"

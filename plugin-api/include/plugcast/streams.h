@@ -89,6 +89,7 @@ typedef struct pc_publish {
 #define PC_REASON_PEER_CLOSED 8u
 #define PC_REASON_ERROR 9u       /* the text is last_error */
 #define PC_REASON_IDLE 10u       /* nobody watched for publish.idle_timeout */
+#define PC_REASON_LOST 11u       /* the publisher was lost and did not come back within publish.republish_window */
 
 typedef struct pc_subscribe {
   uint32_t struct_size;

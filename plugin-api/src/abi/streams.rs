@@ -120,6 +120,8 @@ pub const REASON_PEER_CLOSED: u32 = 8;
 pub const REASON_ERROR: u32 = 9;
 /// `PC_REASON_IDLE`.
 pub const REASON_IDLE: u32 = 10;
+/// `PC_REASON_LOST`.
+pub const REASON_LOST: u32 = 11;
 
 /// `pc_subscribe`.
 #[repr(C)]

@@ -52,6 +52,8 @@ pub enum Reason {
     Idle,
     /// Too slow, and the format can't skip.
     Lagged,
+    /// The publisher was lost and did not come back within `publish.republish_window`.
+    Lost,
     PeerClosed,
     /// Another publisher took the stream over.
     Replaced,
@@ -78,6 +80,7 @@ impl Reason {
             abi::REASON_PEER_CLOSED => Self::PeerClosed,
             abi::REASON_ERROR => Self::Error,
             abi::REASON_IDLE => Self::Idle,
+            abi::REASON_LOST => Self::Lost,
             other => Self::Other(other),
         }
     }
@@ -95,6 +98,7 @@ impl Reason {
             Self::PeerClosed => abi::REASON_PEER_CLOSED,
             Self::Error => abi::REASON_ERROR,
             Self::Idle => abi::REASON_IDLE,
+            Self::Lost => abi::REASON_LOST,
             Self::Other(other) => other,
         }
     }
@@ -108,6 +112,7 @@ impl fmt::Display for Reason {
             Self::Error => "error",
             Self::Idle => "nobody watched",
             Self::Lagged => "too slow",
+            Self::Lost => "the publisher was lost",
             Self::PeerClosed => "peer closed",
             Self::Replaced => "replaced by another publisher",
             Self::Stalled => "connection stalled",
