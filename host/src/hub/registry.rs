@@ -1,4 +1,4 @@
-//! Streams by name, and names that the operator has blocked.
+//! Streams by name, where their time was left, and names that the operator has blocked.
 //!
 //! Its lock is held for a look-up only; that of a stream may be taken inside, never the other way round.
 
@@ -11,6 +11,14 @@ use plugin_api::frame::Ns;
 use super::key::StreamKey;
 use super::shared::Shared;
 use super::stream::Stream;
+use super::timeline::Timeline;
+
+/// How long the time of a stream that is over goes on under its name: longer than a slow viewer takes to see its end and
+/// to wait for the next one.
+const TIMELINE_KEPT: Ns = 60_000_000_000;
+
+/// Names whose time goes on, at most; a stream of any other begins where its encoder's clock stands.
+const TIMELINES_KEPT: usize = 1024;
 
 /// All streams that have not ended.
 pub(super) struct Registry {
@@ -23,6 +31,17 @@ struct Entries {
     streams: HashMap<StreamKey, Arc<Stream>>,
     /// Until when.
     blocked: HashMap<StreamKey, Ns>,
+    /// Of streams that are over, and until when.
+    timelines: HashMap<StreamKey, (Timeline, Ns)>,
+}
+
+impl Entries {
+    /// What the next stream of this name goes on with.
+    fn take_timeline(&mut self, key: &StreamKey) -> Timeline {
+        let last = self.streams.get(key).and_then(|stream| stream.hand_on_timeline());
+        let kept = self.timelines.remove(key).map(|(timeline, _)| timeline);
+        last.or(kept).unwrap_or_default()
+    }
 }
 
 impl Registry {
@@ -44,7 +63,8 @@ impl Registry {
         {
             return Arc::clone(stream);
         }
-        let stream = Stream::new(key.clone(), Arc::clone(&self.shared));
+        let timeline = entries.take_timeline(key);
+        let stream = Stream::new(key.clone(), Arc::clone(&self.shared), timeline);
         let old = entries.streams.insert(key.clone(), Arc::clone(&stream));
         drop(entries);
         drop(old);
@@ -56,18 +76,25 @@ impl Registry {
         self.entries.lock().streams.values().cloned().collect()
     }
 
-    /// Forgets streams that are over and blocks that have passed.
+    /// Forgets streams that are over, but for their time, and what was kept for long enough.
     pub(super) fn clean(&self, now: Ns) {
         let mut over = Vec::new();
         let mut entries = self.entries.lock();
-        entries.streams.retain(|_, stream| {
+        let Entries { streams, blocked, timelines } = &mut *entries;
+        blocked.retain(|_, until| now < *until);
+        timelines.retain(|_, (_, until)| now < *until);
+        streams.retain(|key, stream| {
             let is_over = stream.is_over();
             if is_over {
+                if timelines.len() < TIMELINES_KEPT
+                    && let Some(timeline) = stream.hand_on_timeline()
+                {
+                    timelines.insert(key.clone(), (timeline, now.saturating_add(TIMELINE_KEPT)));
+                }
                 over.push(Arc::clone(stream));
             }
             !is_over
         });
-        entries.blocked.retain(|_, until| now < *until);
         drop(entries);
         drop(over);
     }

@@ -38,7 +38,7 @@ impl State {
             Afterwards::Wait if has_begun && window > 0 => {
                 self.phase = Phase::Window(now.saturating_add(window))
             }
-            Afterwards::Wait => self.end(Reason::Ended, effects),
+            Afterwards::Wait => self.end(Reason::Lost, effects),
             Afterwards::End(reason) => self.end(reason, effects),
         }
     }
@@ -84,7 +84,7 @@ impl State {
         match &self.phase {
             Phase::Absent | Phase::Ended(_) => {}
             Phase::Publishing(_) => self.tick_writer(settings, now, effects),
-            Phase::Window(until) if now >= *until => self.end(Reason::Ended, effects),
+            Phase::Window(until) if now >= *until => self.end(Reason::Lost, effects),
             Phase::Window(_) => {}
         }
     }

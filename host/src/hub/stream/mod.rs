@@ -6,7 +6,7 @@
 //!                         └────┴─take-over   ◂──publish── Window
 //! ```
 //!
-//! A stream ends once: whoever publishes under its name later makes another one. Everything that changes is in one
+//! A stream ends once: whoever publishes under its name later makes another one, on the same timeline if it is soon. Everything that changes is in one
 //! [`State`] under one lock, held for a batch at most; wakers, log lines and freed memory wait until it is released.
 
 mod life;
@@ -34,6 +34,7 @@ use super::publisher::Pushed;
 use super::ring::Cursor;
 use super::shared::{Shared, Slot};
 use super::subscriber::{ReadOptions, ReaderKind, Subscriber};
+use super::timeline::Timeline;
 
 pub(super) use self::write::{NotBegun, too_many_publishers};
 pub(super) use self::writer::Writer;
@@ -59,8 +60,9 @@ pub(super) enum Awaited {
 }
 
 impl Stream {
-    pub(super) fn new(key: StreamKey, shared: Arc<Shared>) -> Arc<Self> {
-        let state = Mutex::new(State::new(&shared.settings()));
+    /// A stream that nobody publishes yet. `timeline` is what the last one of the name has left.
+    pub(super) fn new(key: StreamKey, shared: Arc<Shared>, timeline: Timeline) -> Arc<Self> {
+        let state = Mutex::new(State::new(&shared.settings(), timeline));
         Arc::new(Self { key, shared, state })
     }
 
@@ -222,6 +224,11 @@ impl Stream {
             state.phase = Phase::Ended(Reason::Ended);
         }
         matches!(state.phase, Phase::Ended(_))
+    }
+
+    /// Its timeline, for the next stream of the name: this one is over.
+    pub(super) fn hand_on_timeline(&self) -> Option<Timeline> {
+        self.state.lock().timeline.hand_on()
     }
 
     /// Joins those who wait for a publisher, unless waiting is over. The number is for the two calls below.

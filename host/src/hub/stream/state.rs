@@ -72,11 +72,11 @@ impl State {
         self.ring.set_needed(needed.unwrap_or(u64::MAX));
     }
 
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, timeline: Timeline) -> Self {
         Self {
             phase: Phase::Absent,
             ring: Ring::new(settings.ring),
-            timeline: Timeline::default(),
+            timeline,
             start_points: StartPoints::default(),
             stats: Stats::default(),
             started: None,

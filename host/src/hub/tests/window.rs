@@ -25,7 +25,7 @@ fn a_publisher_that_comes_back_in_time_keeps_its_readers() {
 }
 
 #[test]
-fn after_the_window_the_stream_ends() {
+fn after_the_window_the_stream_ends_and_the_next_one_goes_on_with_its_time() {
     let bench = Bench::new();
     let publisher = bench.publish("live/a");
     publisher.push(&[key(0)]);
@@ -34,13 +34,46 @@ fn after_the_window_the_stream_ends() {
     drop(publisher);
     bench.pass(15_000);
 
-    assert_eq!(drain(&mut reader), ["shape 1+2", "key 0", "end ended"]);
+    assert_eq!(drain(&mut reader), ["shape 1+2", "key 0", "end lost"]);
     assert!(bench.info("live/a").is_none());
     assert!(bench.hub.find(&StreamKey::new("live/a").unwrap()).is_none());
     let again = bench.publish("live/a");
     again.push(&[key(5)]);
-    assert_eq!(drain(&mut bench.play("live/a")), ["shape 1+2", "key 5"]);
-    assert_eq!(drain(&mut reader), ["end ended"]);
+    assert_eq!(drain(&mut bench.play("live/a")), ["shape 1+2", "key 15000"]);
+    assert_eq!(bench.info("live/a").unwrap().repaired_stamps, 0);
+    assert_eq!(drain(&mut reader), ["end lost"]);
+}
+
+#[test]
+fn whoever_waits_for_the_next_stream_of_a_name_finds_its_time_go_on() {
+    let bench = Bench::with(Settings { republish_window: Duration::ZERO, ..Default::default() });
+    bench.publish("live/a").push(&[key(0)]);
+    let name = StreamKey::new("live/a").unwrap();
+    let mut waits = pin!(bench.hub.wait_for(&name, Some(Duration::from_secs(3600))));
+    assert!(poll_once(waits.as_mut()).is_pending());
+
+    bench.pass(1_800_000);
+    let publisher = bench.publish("live/a");
+    publisher.push(&[key(5)]);
+
+    assert!(poll_once(waits.as_mut()).is_ready());
+    assert_eq!(drain(&mut bench.play("live/a")), ["shape 1+2", "key 1800000"]);
+}
+
+#[test]
+fn a_name_that_nobody_waits_for_begins_anew_after_a_minute() {
+    let bench = Bench::with(Settings { republish_window: Duration::ZERO, ..Default::default() });
+    let begins_with = |dts: &str| {
+        let publisher = bench.publish("live/a");
+        publisher.push(&[key(5)]);
+        assert_eq!(drain(&mut bench.play("live/a")), ["shape 1+2", dts]);
+    };
+    begins_with("key 5");
+
+    bench.pass(59_000);
+    begins_with("key 59005");
+    bench.pass(61_000);
+    begins_with("key 5");
 }
 
 #[test]
@@ -67,7 +100,7 @@ fn without_a_window_a_lost_link_ends_the_stream() {
 
     drop(publisher);
 
-    assert_eq!(drain(&mut reader), ["end ended"]);
+    assert_eq!(drain(&mut reader), ["end lost"]);
 }
 
 #[test]

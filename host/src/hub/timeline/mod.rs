@@ -98,6 +98,12 @@ impl Timeline {
         }
     }
 
+    /// The same time for the next stream of the name, which counts its own repairs. `None`: it has not begun.
+    pub(super) fn hand_on(&mut self) -> Option<Self> {
+        self.front?;
+        Some(Self { repaired: 0, ..std::mem::take(self) })
+    }
+
     /// These tracks are in the shape from here on.
     pub(super) fn on_tracks(&mut self, ids: &[u32]) {
         if self.tracks.len() > TRACKS_REMEMBERED {
