@@ -69,6 +69,8 @@ impl Setup {
             },
             "http": { "listen": "127.0.0.1:0" },
             "log": { "format": "json" },
+            // Players of RTMP are told of the end this long plus `subscribe.wait_timeout` after it.
+            "publish": { "republish_window": "5s" },
             "plugins": { "rtmp": { "listen": "127.0.0.1:0" } },
         });
         Self { folder, config }.plugin(&artifacts::plugin_library("rtmp"))

@@ -11,7 +11,7 @@ use std::task::Poll;
 use super::FakeHost;
 use super::exec::pending;
 use super::net::Conn;
-use super::state::{Entry, Object, Shared};
+use super::state::{Entry, Object, Shared, Stream};
 use super::streams::{allowed, key, with_frames, with_shape};
 use super::tables::{enter, owned, put, result};
 use crate::abi::core::{Handle, Host, Status as RawStatus, Str, Waker};
@@ -343,9 +343,7 @@ unsafe extern "C" fn prepare(
             (owned(options.url), owned(options.format), owned(options.variant));
         allowed(shared, Action::Play, &url)?;
         let mut state = shared.lock();
-        if options.wait < 0
-            && state.streams.get(&key(&url)).is_none_or(|stream| stream.shape().is_none())
-        {
+        if options.wait < 0 && !state.streams.get(&key(&url)).is_some_and(Stream::is_readable) {
             return Err(Error::not_found(format!("{} is not published", key(&url))));
         }
         if !state.packagers.contains_key(&format) {
@@ -367,7 +365,7 @@ unsafe extern "C" fn poll_prepared(
         };
         let mut state = shared.lock();
         match state.streams.get(&key) {
-            Some(stream) if stream.shape().is_some() => Ok(Status::OK),
+            Some(stream) if stream.is_readable() => Ok(Status::OK),
             _ => pending(waker, |cx| state.wait(cx)),
         }
     })

@@ -161,10 +161,14 @@ impl FakeHost {
         self.shared.lock().auth = Arc::new(decide);
     }
 
-    /// Publishes as somebody else: the tracks of `key` from here on.
+    /// Publishes as somebody else: the tracks of `key` from here on. After an end it is another stream.
     pub fn set_tracks(&self, key: &str, tracks: &[Track]) {
         let mut state = self.shared.lock();
-        state.streams.entry(key.to_owned()).or_default().set_tracks(tracks.to_vec());
+        let stream = state.streams.entry(key.to_owned()).or_default();
+        if stream.ended.is_some() {
+            *stream = state::Stream::default();
+        }
+        stream.set_tracks(tracks.to_vec());
         self.shared.changed(state);
     }
 

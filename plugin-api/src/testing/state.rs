@@ -111,6 +111,11 @@ pub struct StreamView {
 }
 
 impl Stream {
+    /// Whether there is anything to prepare for.
+    pub(super) fn is_readable(&self) -> bool {
+        self.ended.is_none() && self.shape().is_some()
+    }
+
     pub(super) fn shape(&self) -> Option<&Arc<Shape>> {
         self.entries.iter().rev().find_map(|entry| match entry {
             Entry::Shape(shape) => Some(shape),

@@ -144,7 +144,7 @@ impl Session {
                 }
                 self.say_playing_ended(TEXT);
             }
-            Role::Paused | Role::AwaitPlay(_) => self.say_playing_ended(TEXT),
+            Role::Paused(_) | Role::AwaitPlay(_) => self.say_playing_ended(TEXT),
             Role::Idle | Role::AwaitPublish(_) => {}
         }
         let status = Status {

@@ -39,7 +39,7 @@ use crate::wire::chunk_reader::Message;
 use crate::wire::command::{Command, Connect};
 use crate::wire::message::{self, Body, Control, UserControl, type_id};
 use link::Link;
-use play::Playing;
+use play::{Awaiting, Playing};
 use publish::Publishing;
 
 /// What one read of a connection that does not publish takes at most. It lies on the stack: a silent viewer has no buffer.
@@ -64,9 +64,10 @@ enum Role {
     AwaitPublish(Pending<Publisher>),
     Publishing(Box<Publishing>),
     /// Asked to play; the host waits for the stream.
-    AwaitPlay(Pending<Prepared>),
+    AwaitPlay(Awaiting),
     Playing(Playing),
-    Paused,
+    /// The name it plays, to go on with.
+    Paused(String),
 }
 
 impl Role {
@@ -75,7 +76,7 @@ impl Role {
         match self {
             Self::Idle => "idle",
             Self::AwaitPublish(_) | Self::Publishing(_) => "publish",
-            Self::AwaitPlay(_) | Self::Playing(_) | Self::Paused => "play",
+            Self::AwaitPlay(_) | Self::Playing(_) | Self::Paused(_) => "play",
         }
     }
 }
@@ -104,8 +105,6 @@ pub(crate) struct Session {
     connect: Option<Box<Connect>>,
     /// What it publishes or plays, or did last: a path without arguments, which may be secret.
     key: String,
-    /// What the client plays while it waits or is paused: the name as it came.
-    play_name: String,
     role: Role,
 }
 
@@ -122,7 +121,6 @@ impl Session {
             link,
             connect: None,
             key: String::new(),
-            play_name: String::new(),
             role: Role::Idle,
         }
     }
@@ -182,8 +180,8 @@ impl Session {
                     return Poll::Ready(Event::Notice(notice));
                 }
             }
-            Role::AwaitPlay(pending) => {
-                if let Poll::Ready(prepared) = pending.as_mut().poll(cx) {
+            Role::AwaitPlay(awaiting) => {
+                if let Poll::Ready(prepared) = awaiting.prepared.as_mut().poll(cx) {
                     return Poll::Ready(Event::Prepared(prepared));
                 }
             }
@@ -192,7 +190,7 @@ impl Session {
                     return Poll::Ready(Event::Detached(detached));
                 }
             }
-            Role::Idle | Role::Paused => {}
+            Role::Idle | Role::Paused(_) => {}
         }
         if let (Some(timer), Some((deadline, _))) = (&mut self.timer, self.deadline)
             && timer.poll_until(cx, deadline).is_ready()
@@ -352,7 +350,7 @@ impl Session {
             (_, Role::Idle) => "idle",
             (_, Role::AwaitPublish(_) | Role::AwaitPlay(_)) => "waiting",
             (_, Role::Publishing(_) | Role::Playing(_)) => "streaming",
-            (_, Role::Paused) => "paused",
+            (_, Role::Paused(_)) => "paused",
         }
     }
 

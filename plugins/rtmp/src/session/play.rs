@@ -4,10 +4,14 @@
 //!
 //! ```text
 //! play ──▶ prepare ──▶ attach ──▶ packets … ──▶ detached ──▶ what was asked for, or the end
-//!                        ▲  Stream Begin, Play.Reset, Play.Start are its first bytes
+//!             ▲          ▲  Stream Begin, Play.Reset, Play.Start are its first bytes
+//!             └── the publisher was lost ──────────┘
 //! ```
 //!
 //! Pause, another play, and deleteStream first take the write half back, at a packet boundary.
+//!
+//! A stream whose publisher was lost ends, but not its players: each asks to play once more, and waits as long as anybody does who
+//! comes before the encoder. The next stream of the name goes on with the time of the last.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +20,7 @@ use plugin_api::feed::{Detached, PrepareOptions, Prepared, Viewer};
 use plugin_api::stream::{Reason, Wait};
 use plugin_api::{Error, Host, Status};
 
-use super::{PAUSED_MAX, Role, Session};
+use super::{PAUSED_MAX, Pending, Role, Session};
 use crate::config::Hevc;
 use crate::error::End;
 use crate::packager::{FORMAT, LEGACY_HEVC, STREAM_ID};
@@ -26,10 +30,19 @@ use crate::wire::message::UserControl;
 /// How long the host may take to give a write half back when the server stops: less than it waits for the plugin.
 const GIVE_BACK: Duration = Duration::from_secs(1);
 
+/// A player whose stream the host has not found yet.
+pub(super) struct Awaiting {
+    pub(super) prepared: Pending<Prepared>,
+    /// What the client asked for: as it came, since a second look must read the same.
+    name: String,
+    /// Whether it played before, until the publisher was lost.
+    is_again: bool,
+}
+
 /// A player that is attached.
 pub(super) struct Playing {
     pub(super) viewer: Viewer,
-    /// What the client plays, to go on after a pause.
+    /// As in [`Awaiting`], to go on after a pause or a loss.
     name: String,
     /// Why the write half was asked back.
     next: Option<Next>,
@@ -72,28 +85,50 @@ impl Session {
             let text = "the stream's name is empty: play rtmp://host/app/name";
             return Err(self.refuse_play(Error::invalid(text)));
         }
-        let variant = variant(self.config.hevc, &target.query);
+        self.await_play(name.to_owned(), url, variant(self.config.hevc, &target.query), false);
+        Ok(())
+    }
+
+    /// The publisher is lost, and the time for it to come back is over. The player may wait for the next one: to it the
+    /// stream is dry, not at its end.
+    fn play_again(&mut self, name: String) {
+        let (target, url) = self.target(&name);
+        self.link.event(UserControl::StreamDry(STREAM_ID));
+        self.await_play(name, url, variant(self.config.hevc, &target.query), true);
+    }
+
+    fn await_play(&mut self, name: String, url: String, variant: &'static str, is_again: bool) {
         let agent = self.agent();
         let (host, stream) = (self.host.clone(), Arc::clone(&self.stream));
         self.no_limit();
-        self.play_name = name.to_owned();
-        self.role = Role::AwaitPlay(Box::pin(async move {
+        let prepared = Box::pin(async move {
             let (conn, wait) = (Some(&*stream), Wait::Configured);
             let options =
                 PrepareOptions { url: &url, format: FORMAT, variant, conn, agent: &agent, wait };
             host.prepare(options).await
-        }));
-        Ok(())
+        });
+        self.role = Role::AwaitPlay(Awaiting { prepared, name, is_again });
     }
 
     pub(super) fn on_prepared(&mut self, prepared: Result<Prepared, Error>) -> Result<(), End> {
-        let name = std::mem::take(&mut self.play_name);
-        self.role = Role::Idle;
-        let prepared = prepared.map_err(|error| self.refuse_play(error))?;
+        let Role::AwaitPlay(Awaiting { name, is_again, .. }) =
+            std::mem::replace(&mut self.role, Role::Idle)
+        else {
+            return Ok(());
+        };
+        let prepared = match prepared {
+            Err(error) if is_again && error.status == Status::NOT_FOUND => {
+                self.say_playing_ended("the publisher did not come back");
+                return Err(End::Stream(Reason::Lost));
+            }
+            prepared => prepared.map_err(|error| self.refuse_play(error))?,
+        };
         self.link.event(UserControl::StreamBegin(STREAM_ID));
-        // ffmpeg and librtmp begin at Start, Flash players reset at Reset.
-        self.status(Level::Status, code::PLAY_RESET, "playing and resetting");
-        self.status(Level::Status, code::PLAY_START, "playing");
+        if !is_again {
+            // ffmpeg and librtmp begin at Start, Flash players reset at Reset.
+            self.status(Level::Status, code::PLAY_RESET, "playing and resetting");
+            self.status(Level::Status, code::PLAY_START, "playing");
+        }
         let first = self.link.take_output();
         let viewer = prepared.attach(&self.stream, &[&first]).map_err(End::from_host)?;
         // Best effort: the list of tasks is for people.
@@ -123,9 +158,9 @@ impl Session {
                 self.status(Level::Status, code::UNPAUSE_NOTIFY, "playing on");
                 Ok(())
             }
-            (Role::Paused, false) => {
+            (Role::Paused(name), false) => {
+                let name = std::mem::take(name);
                 self.status(Level::Status, code::UNPAUSE_NOTIFY, "playing on");
-                let name = std::mem::take(&mut self.play_name);
                 self.on_play(&name)
             }
             _ => Ok(()),
@@ -135,7 +170,7 @@ impl Session {
     pub(super) fn on_stop_playing(&mut self) -> Result<(), End> {
         match &mut self.role {
             Role::Playing(playing) => playing.ask_back(Next::Stop),
-            Role::AwaitPlay(_) | Role::Paused => self.idle(),
+            Role::AwaitPlay(_) | Role::Paused(_) => self.idle(),
             _ => Ok(()),
         }
     }
@@ -147,13 +182,16 @@ impl Session {
         };
         match (reason, playing.next) {
             (Reason::Asked, Some(Next::Pause)) => {
-                self.role = Role::Paused;
-                self.play_name = playing.name;
+                self.role = Role::Paused(playing.name);
                 self.status(Level::Status, code::PAUSE_NOTIFY, "paused");
                 self.limit(PAUSED_MAX)
             }
             (Reason::Asked, Some(Next::Play(name))) => self.on_play(&name),
             (Reason::Asked, Some(Next::Stop)) => self.idle(),
+            (Reason::Lost, _) => {
+                self.play_again(playing.name);
+                Ok(())
+            }
             (Reason::PeerClosed, _) => Err(End::PeerClosed),
             // Nothing more can be said to a peer that takes nothing.
             (Reason::Stalled, _) => Err(End::Stream(Reason::Stalled)),

@@ -342,6 +342,45 @@ fn a_player_gets_what_it_waits_for_in_order() {
 }
 
 #[test]
+fn a_player_whose_publisher_is_lost_waits_for_the_next_one() {
+    let server = Server::start("");
+    server.publish("live/cam", "ffmpeg5_avc_aac");
+    let mut client = server.connected();
+    client.call(Call::Play { stream_id: 1, name: "cam" });
+    client.until("NetStream.Play.Start");
+    client.until_video();
+
+    server.host.end_stream("live/cam", Reason::Lost);
+    client.until("StreamDry(1)");
+    server.publish("live/cam", "ffmpeg9_hvc1_aac");
+
+    let seen = client.until("video");
+    assert_eq!(seen.first().map(String::as_str), Some("StreamBegin(1)"));
+    assert!(!seen.iter().any(|seen| seen.starts_with("NetStream")), "{seen:?}");
+    assert_eq!(client.until_video()[..5], *b"\x91hvc1", "a keyframe follows the header");
+    drop(client);
+    server.stop();
+}
+
+#[test]
+fn a_player_that_waits_again_in_vain_is_told_of_the_end() {
+    let server = Server::start("");
+    server.publish("live/cam", "ffmpeg5_avc_aac");
+    let mut client = server.connected();
+    client.call(Call::Play { stream_id: 1, name: "cam" });
+    client.until_video();
+
+    server.host.fail_next("prepare", Error::not_found("nobody is publishing live/cam"));
+    server.host.end_stream("live/cam", Reason::Lost);
+
+    let seen = client.until("NetStream.Play.Stop");
+    assert!(seen.contains(&"StreamEof(1)".to_owned()), "{seen:?}");
+    assert!(client.reads_the_end());
+    drop(client);
+    server.stop();
+}
+
+#[test]
 fn a_player_is_answered_while_it_plays() {
     let server = Server::start("");
     server.publish("live/cam", "ffmpeg5_avc_aac");
