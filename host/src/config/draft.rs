@@ -16,10 +16,12 @@ use super::mistake::{Mistake, Source};
 use super::plugins::{check_instance, instances, is_instance, sections};
 use super::schema::{Node, nearest};
 use super::yaml::Document;
-use super::{Config, Instance, Loaded, Options, PluginSchemas, Server, host_schema, show};
+use super::{
+    Config, Instance, Loaded, Options, Origin, PluginSchemas, Server, TlsProfile, host_schema, show,
+};
 use crate::auth::rules::Rule;
 
-/// The config as it was read: file and environment, without knowledge of plugins.
+/// The config as it was read: file, environment and command line, without knowledge of plugins.
 pub struct Draft {
     file: ConfigFile,
     document: Document,
@@ -52,7 +54,7 @@ impl Draft {
         Ok(Self {
             file,
             document,
-            variables: env::variables(&options.env),
+            variables: [env::variables(&options.env), env::arguments(&options.set)].concat(),
             host_schema: host_schema(),
             working_dir: options.working_dir.clone(),
         })
@@ -89,7 +91,8 @@ impl Draft {
         }
         findings.extend(self.unknown_blanks(schemas));
         let preview = self.typed_leniently(&merged);
-        findings.extend(check_meaning(&preview));
+        findings.extend(check_timeouts(&preview));
+        findings.extend(self.check_profiles(&merged, schemas));
         findings.extend(check_rules(&merged.value));
 
         let mut mistakes: Vec<Mistake> =
@@ -106,9 +109,9 @@ impl Draft {
         }
         let mut config: Config = serde_json::from_value(merged.value.clone())
             .map_err(|error| vec![Mistake::new(self.file_source(), error.to_string())])?;
-        self.resolve_paths(&mut config, &merged.sources);
         let (instances, notes) = instances(&sections, schemas);
-        let values = self.values(&merged, &instances, schemas);
+        let values = self.values(&merged, &config, &instances, schemas);
+        self.resolve_paths(&mut config, &merged.sources);
         Ok(Loaded { config, instances, file: self.file, notes, values })
     }
 
@@ -128,11 +131,11 @@ impl Draft {
             }
         }
         layers.push(self.file_source(), root);
-        // The id of an instance's plugin may itself come from the environment.
+        // The id of an instance's plugin may itself come from there.
         let ids = self.plugin_ids(&layers);
         for variable in &self.variables {
             let schema = self.node(&variable.key, schemas, &ids);
-            layers.push(Source::Env(variable.name.clone()), variable.layer(schema));
+            layers.push(variable.source.clone(), variable.layer(schema));
         }
         layers.merge()
     }
@@ -142,14 +145,10 @@ impl Draft {
         let mut layers = layers.clone();
         for variable in &self.variables {
             if variable.key.last_name() == Some("plugin") {
-                layers.push(Source::Env(variable.name.clone()), variable.layer(None));
+                layers.push(variable.source.clone(), variable.layer(None));
             }
         }
-        let merged = layers.merge().unwrap_or_default();
-        let ids = sections(&merged.value).into_iter().filter_map(|(name, section)| {
-            Some((name, section.get("plugin")?.as_str()?.to_owned()))
-        });
-        ids.collect()
+        plugin_ids(&layers.merge().unwrap_or_default().value)
     }
 
     /// The schema of a key, the host's or a plugin's.
@@ -272,8 +271,8 @@ impl Draft {
         config
     }
 
-    /// A relative path is relative to the config file; one from the environment, or when there is no
-    /// file, to the working directory.
+    /// A relative path is relative to the config file; one from the environment or the command line, or when
+    /// there is no file, to the working directory.
     fn resolve_paths(&self, config: &mut Config, sources: &BTreeMap<Key, Source>) {
         let beside_file = match &self.file {
             ConfigFile::Found(path) => self.working_dir.join(path).parent().map(Path::to_owned),
@@ -282,7 +281,7 @@ impl Draft {
         let base = |key: &[&str]| {
             let source = sources.get(&Key::names(key.iter().copied()));
             match (source, &beside_file) {
-                (Some(Source::Env(_)), _) | (_, None) => &self.working_dir,
+                (Some(Source::Env(_) | Source::CommandLine), _) | (_, None) => &self.working_dir,
                 (_, Some(folder)) => folder,
             }
         };
@@ -297,20 +296,63 @@ impl Draft {
         }
     }
 
-    /// Every value, masked, with its source; what plugins have as defaults, too.
+    /// Keys that name a certificate profile, the host's and those of plugins.
+    fn check_profiles(&self, merged: &Merged, schemas: &PluginSchemas) -> Vec<Finding> {
+        let ids = plugin_ids(&merged.value);
+        let profiles = merged.value.get("tls").and_then(Value::as_object);
+        let names: Vec<&str> =
+            profiles.into_iter().flat_map(|profiles| profiles.keys().map(String::as_str)).collect();
+        let finding = |key: &Key| {
+            let format = self.node(key, schemas, &ids)?.format();
+            let named = value_at(&merged.value, key)?.as_str()?;
+            if format != Some(TlsProfile::NAME_FORMAT) || named.is_empty() || names.contains(&named)
+            {
+                return None;
+            }
+            let hint = nearest(named, names.iter().copied());
+            let hint = hint.map(|near| format!("did you mean \"{near}\"?"));
+            let problem = format!("there is no certificate profile tls.{named}");
+            Some(Finding { key: key.clone(), about: About::Value, problem, hint })
+        };
+        merged.sources.keys().filter_map(finding).collect()
+    }
+
+    /// Every value, masked, with where it comes from; what nobody wrote has its default.
     fn values(
         &self,
         merged: &Merged,
+        config: &Config,
         instances: &[Instance],
         schemas: &PluginSchemas,
-    ) -> BTreeMap<Key, (Value, Source)> {
+    ) -> BTreeMap<Key, Origin> {
         let ids: BTreeMap<String, String> =
             instances.iter().map(|i| (i.name.clone(), i.plugin.clone())).collect();
+        let origin = |key: &Key, value: &Value, source: Source| {
+            let places = self.document.places.get(key);
+            let line = places.filter(|_| matches!(source, Source::File(_))).map(|at| at.key.line);
+            let value = show::masked(key, value, self.node(key, schemas, &ids));
+            Origin { value, source, line }
+        };
         let mut values = BTreeMap::new();
         for (key, source) in &merged.sources {
             let value = value_at(&merged.value, key).unwrap_or(&Value::Null);
-            let shown = show::masked(key, value, self.node(key, schemas, &ids));
-            values.insert(key.clone(), (shown, source.clone()));
+            values.insert(key.clone(), origin(key, value, source.clone()));
+        }
+        // Sections without a key, and keys of profiles that were left out.
+        let typed = serde_json::to_value(config).unwrap_or_default();
+        let mut leaves = show::leaves(&typed);
+        for instance in instances {
+            let section = Key::names(["plugins", &instance.name]);
+            leaves.extend([
+                (section.name("plugin"), instance.plugin.as_str().into()),
+                (section.name("enable"), instance.enable.into()),
+                (section.name("required"), instance.required.into()),
+            ]);
+        }
+        for (key, value) in leaves {
+            let is_written = self.document.places.contains_key(&key);
+            let source = if is_written { self.file_source() } else { Source::Default };
+            values.entry(key.clone()).or_insert_with(|| origin(&key, &value, source));
         }
         for instance in instances.iter().filter(|instance| instance.enable) {
             let Some(schema) = schemas.get(&instance.plugin) else { continue };
@@ -323,8 +365,8 @@ impl Draft {
                     continue;
                 }
                 if let Some(value) = node.and_then(Node::default) {
-                    let shown = show::masked(&key, value, node);
-                    values.insert(key, (shown, Source::Plugin(instance.plugin.clone())));
+                    let source = Source::Plugin(instance.plugin.clone());
+                    values.insert(key.clone(), origin(&key, value, source));
                 }
             }
         }
@@ -332,11 +374,15 @@ impl Draft {
     }
 }
 
-/// What no schema can say. `config` has defaults where the form is wrong.
-fn check_meaning(config: &Config) -> Vec<Finding> {
-    check_timeouts(config).into_iter().chain(check_https(config)).collect()
+/// The id of each instance's plugin where it is not the instance's name.
+fn plugin_ids(value: &Value) -> BTreeMap<String, String> {
+    let ids = sections(value)
+        .into_iter()
+        .filter_map(|(name, section)| Some((name, section.get("plugin")?.as_str()?.to_owned())));
+    ids.collect()
 }
 
+/// What no schema can say. `config` has defaults where the form is wrong.
 fn check_timeouts(config: &Config) -> Option<Finding> {
     let Server { plugin_stop_timeout: plugin, shutdown_timeout: all, .. } = config.server;
     if plugin <= all {
@@ -350,17 +396,6 @@ fn check_timeouts(config: &Config) -> Option<Finding> {
     };
     let key = Key::names(["server", name]);
     Some(Finding { key, about: About::Value, problem, hint: None })
-}
-
-fn check_https(config: &Config) -> Option<Finding> {
-    let profile = &config.http.tls;
-    if profile.is_empty() || config.tls.contains_key(profile) {
-        return None;
-    }
-    let names = config.tls.keys().map(String::as_str);
-    let hint = nearest(profile, names).map(|near| format!("did you mean \"{near}\"?"));
-    let problem = format!("there is no certificate profile tls.{profile}");
-    Some(Finding { key: Key::names(["http", "tls"]), about: About::Value, problem, hint })
 }
 
 /// A rule says either `allow` or `deny`. One whose parts are wrong has been reported already.

@@ -1,8 +1,10 @@
-//! Environment variables as a layer: `PLUGCAST__HTTP__LISTEN` is `http.listen`.
+//! Single values from outside the file, each a layer of its own: environment variables
+//! (`PLUGCAST__HTTP__LISTEN` is `http.listen`) and `--set http.listen=…` of the command line.
 
 use serde_json::{Map, Value};
 
-use super::key::Key;
+use super::key::{Key, Step};
+use super::mistake::Source;
 use super::schema::Node;
 use super::yaml;
 
@@ -10,11 +12,10 @@ use super::yaml;
 const PREFIX: &str = "PLUGCAST__";
 const SEPARATOR: &str = "__";
 
-/// A variable that names a key.
+/// The text of one key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Variable {
-    pub(super) name: String,
-    /// In lower case.
+    pub(super) source: Source,
     pub(super) key: Key,
     text: String,
 }
@@ -27,11 +28,24 @@ pub(super) fn variables(env: &[(String, String)]) -> Vec<Variable> {
         .filter_map(|(name, text)| {
             let path = name.strip_prefix(PREFIX)?.to_lowercase();
             let key = Key::names(path.split(SEPARATOR));
-            Some(Variable { name: name.clone(), key, text: text.clone() })
+            Some(Variable { source: Source::Env(name.clone()), key, text: text.clone() })
         })
         .collect();
-    variables.sort_by(|a, b| (a.key.steps().len(), &a.name).cmp(&(b.key.steps().len(), &b.name)));
     variables
+        .sort_by(|a, b| (a.key.steps().len(), &a.source).cmp(&(b.key.steps().len(), &b.source)));
+    variables
+}
+
+/// What the command line sets, outer keys before inner ones; of two for one key the later one wins.
+pub(super) fn arguments(set: &[(String, String)]) -> Vec<Variable> {
+    let argument = |(path, text): &(String, String)| Variable {
+        source: Source::CommandLine,
+        key: Key::names(path.split('.')),
+        text: text.clone(),
+    };
+    let mut arguments: Vec<Variable> = set.iter().map(argument).collect();
+    arguments.sort_by_key(|argument| argument.key.steps().len());
+    arguments
 }
 
 impl Variable {
@@ -46,8 +60,8 @@ impl Variable {
             None => text(),
         };
         let value = self.key.steps().iter().rev().fold(value, |inner, step| match step {
-            super::key::Step::Name(name) => Value::Object(Map::from_iter([(name.clone(), inner)])),
-            super::key::Step::Index(_) => inner,
+            Step::Name(name) => Value::Object(Map::from_iter([(name.clone(), inner)])),
+            Step::Index(_) => inner,
         });
         match value {
             Value::Object(values) => values,

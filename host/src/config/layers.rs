@@ -1,6 +1,6 @@
 //! Lays the layers over each other, and remembers from which one each value comes.
 //!
-//! defaults < file < environment. The `config` crate merges; what it is given are values that know
+//! defaults < file < environment < command line. The `config` crate merges; what it is given are values that know
 //! their layer, so that what comes out still does.
 
 use std::collections::BTreeMap;

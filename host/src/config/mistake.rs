@@ -10,6 +10,8 @@ pub enum Source {
     File(PathBuf),
     /// An environment variable, by name.
     Env(String),
+    /// `--set`.
+    CommandLine,
     /// A default in a plugin's schema, by the plugin's id.
     Plugin(String),
     /// A default of the host.
@@ -21,6 +23,7 @@ impl fmt::Display for Source {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Env(name) => f.write_str(name),
+            Self::CommandLine => f.write_str("command line"),
             Self::Plugin(id) => write!(f, "default of plugin {id}"),
             Self::Default => f.write_str("default"),
         }

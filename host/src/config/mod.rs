@@ -1,6 +1,6 @@
 //! The config: found, read, checked as a whole, typed.
 //!
-//! file + environment + defaults → [`Draft`] → plugins are found in its folders → their schemas →
+//! file + environment + command line + defaults → [`Draft`] → plugins are found in its folders → their schemas →
 //! [`Draft::finish`] → [`Loaded`]
 //!
 //! It takes two steps because a plugin's section can be checked only when the plugin is found, and
@@ -43,7 +43,7 @@ pub use sections::{
     Config, Http, Limits, Log, LogFormat, LogLevel, Memory, Metrics, PluginSection, Server,
     TlsProfile, TlsVersion,
 };
-pub use show::show;
+pub use show::{Shown, show};
 pub use streams::{Fanout, OnConflict, Publish, Ring, Subscribe};
 
 /// Where the config is sought when nothing nearer exists.
@@ -54,6 +54,8 @@ const SYSTEM_FILE: &str = "/etc/plugcast/plugcast.yaml";
 pub struct Options {
     /// The file named on the command line.
     pub file: Option<PathBuf>,
+    /// What `--set` says, in its order: the path of a key, and its value as text.
+    pub set: Vec<(String, String)>,
     /// The environment.
     pub env: Vec<(String, String)>,
     /// What relative file names on the command line are relative to.
@@ -66,10 +68,11 @@ impl Options {
     /// As this process was started. What is not UTF-8 in the environment is read with replacement
     /// characters, and so reported where it matters.
     #[must_use]
-    pub fn from_process(file: Option<PathBuf>) -> Self {
+    pub fn from_process(file: Option<PathBuf>, set: Vec<(String, String)>) -> Self {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         Self {
             file,
+            set,
             env: process_env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect(),
             working_dir: process_env::current_dir().unwrap_or_default(),
             system_file: SYSTEM_FILE.into(),
@@ -91,8 +94,8 @@ pub struct Loaded {
     pub file: ConfigFile,
     /// What an operator should hear, though it is no mistake.
     pub notes: Vec<String>,
-    /// Every value, masked, with its source.
-    values: BTreeMap<key::Key, (Value, Source)>,
+    /// Every value, masked, with where it comes from.
+    values: BTreeMap<key::Key, Origin>,
 }
 
 impl Loaded {
@@ -100,8 +103,17 @@ impl Loaded {
     #[must_use]
     pub fn source(&self, key: &str) -> Option<&Source> {
         let key = key::Key::names(key.split('.'));
-        self.values.get(&key).map(|(_, source)| source)
+        self.values.get(&key).map(|value| &value.source)
     }
+}
+
+/// A masked value, and where it comes from.
+#[derive(Clone, Debug)]
+struct Origin {
+    value: Value,
+    source: Source,
+    /// Of the file.
+    line: Option<usize>,
 }
 
 /// An instance of a plugin, as the config wants it.

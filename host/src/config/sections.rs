@@ -123,6 +123,7 @@ pub struct Http {
     pub https_listen: Listen,
 
     /// The certificate profile of HTTPS; empty for none. Default: none.
+    #[schemars(extend("format" = TlsProfile::NAME_FORMAT))]
     pub tls: String,
 
     /// Whether connections begin with a PROXY header (version 1 or 2), for both ports: `off`, `optional`, or
@@ -278,6 +279,11 @@ pub struct TlsProfile {
     /// The oldest version of TLS that is spoken: `tls1.2` or `tls1.3`. Default: `tls1.2`.
     #[serde(default)]
     pub min_version: TlsVersion,
+}
+
+impl TlsProfile {
+    /// The `format` in the JSON Schema of a key that names a profile.
+    pub const NAME_FORMAT: &str = "plugcast-tls-profile";
 }
 
 /// A version of TLS.

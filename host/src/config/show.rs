@@ -2,24 +2,50 @@
 
 use serde_json::{Map, Value};
 
-use super::Loaded;
 use super::key::Key;
-use super::mistake::Source;
 use super::schema::Node;
+use super::{Loaded, Origin};
 use crate::log::mask;
 
-/// Every value of the config by key, secrets masked, with its source. What a plugin's schema gives as
-/// default is listed, too.
+/// A value as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub key: String,
+    pub value: String,
+    /// `config/plugcast.yaml:12`, the name of a variable, `command line`, or whose default it is.
+    pub from: String,
+}
+
+/// Every key of the config, in alphabetical order, secrets masked. What a plugin's schema gives as default is listed, too.
 #[must_use]
-pub fn show(loaded: &Loaded) -> Vec<(String, String, Source)> {
-    let values = loaded.values.iter().map(|(key, (value, source))| {
-        let text = match value {
+pub fn show(loaded: &Loaded) -> Vec<Shown> {
+    let values = loaded.values.iter().map(|(key, Origin { value, source, line })| {
+        let value = match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        (key.to_string(), text, source.clone())
+        let from = match line {
+            Some(line) => format!("{source}:{line}"),
+            None => source.to_string(),
+        };
+        Shown { key: key.to_string(), value, from }
     });
     values.collect()
+}
+
+/// Whatever is no section, and sections without a key.
+pub(super) fn leaves(root: &Value) -> Vec<(Key, Value)> {
+    fn collect(key: &Key, value: &Value, leaves: &mut Vec<(Key, Value)>) {
+        match value {
+            Value::Object(entries) if !entries.is_empty() => {
+                entries.iter().for_each(|(name, value)| collect(&key.name(name), value, leaves));
+            }
+            other => leaves.push((key.clone(), other.clone())),
+        }
+    }
+    let mut leaves = Vec::new();
+    collect(&Key::default(), root, &mut leaves);
+    leaves
 }
 
 /// A value without its secrets: those that a schema marks as write-only, and those that are named so.

@@ -12,6 +12,7 @@ use crate::wire::chunk_reader::Limits;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     /// Address and port for publishers and players, or off.
+    #[schemars(extend("format" = "plugcast-listen"))]
     pub(crate) listen: String,
 
     /// Largest chunk that is sent to players, in bytes. Larger costs less; a player's audio waits behind one chunk of video.
@@ -29,9 +30,11 @@ pub(crate) struct Config {
     pub(crate) hevc: Hevc,
 
     /// Address and port for RTMPS, or off. It is open once tls names a profile.
+    #[schemars(extend("format" = "plugcast-listen"))]
     pub(crate) tls_listen: String,
 
     /// The certificate profile of RTMPS (tls.<name> of the config); empty for none.
+    #[schemars(extend("format" = "plugcast-tls-profile"))]
     pub(crate) tls: String,
 
     /// Whether connections begin with a PROXY header, on both ports: off, optional, or required, which closes connections
@@ -67,13 +70,13 @@ impl Default for Config {
 impl Config {
     /// Where to listen; `None` when that is off.
     pub(crate) fn address(&self) -> Option<&str> {
-        Some(self.listen.as_str()).filter(|listen| *listen != "off")
+        Some(self.listen.as_str()).filter(|listen| is_on(listen))
     }
 
     /// Where to listen with TLS, and the certificate profile; `None` when that is off.
     pub(crate) fn tls_address(&self) -> Option<(&str, &str)> {
-        let is_on = self.tls_listen != "off" && !self.tls.is_empty();
-        is_on.then_some((self.tls_listen.as_str(), self.tls.as_str()))
+        let is_open = is_on(&self.tls_listen) && !self.tls.is_empty();
+        is_open.then_some((self.tls_listen.as_str(), self.tls.as_str()))
     }
 
     /// What one connection may make us hold.
@@ -82,6 +85,11 @@ impl Config {
         let longest = u32::try_from(self.max_message.get()).unwrap_or(u32::MAX);
         Limits { message_length_max: longest.min(limits.message_length_max), ..limits }
     }
+}
+
+/// As the host reads addresses of its own.
+fn is_on(listen: &str) -> bool {
+    !["", "off"].contains(&listen)
 }
 
 #[cfg(test)]

@@ -1,24 +1,42 @@
 //! What wins over what, where it comes from, and how it is shown.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::{Setup, own};
-use crate::config::{ConfigFile, LogLevel, OnConflict, Source, show};
+use crate::config::{ConfigFile, Loaded, LogLevel, OnConflict, Source, show};
+
+/// Value and origin of every key.
+fn shown(loaded: &Loaded) -> BTreeMap<String, (String, String)> {
+    show(loaded).into_iter().map(|shown| (shown.key, (shown.value, shown.from))).collect()
+}
 
 #[test]
-fn environment_wins_over_file_over_defaults() {
-    let setup = Setup::yaml("http:\n  listen: ':1'\n  keep_alive: 1s\n")
-        .env("PLUGCAST__HTTP__LISTEN", ":2")
-        .env("PATH", "/bin");
+fn command_line_wins_over_environment_over_file_over_defaults() {
+    let setup =
+        Setup::yaml("http:\n  listen: ':1'\n  keep_alive: 1s\n  max_body: 1KiB\n  tls: ''\n")
+            .env("PLUGCAST__HTTP__LISTEN", ":2")
+            .env("PLUGCAST__HTTP__MAX_BODY", "2KiB")
+            .env("PATH", "/bin")
+            .set("http.max_body", "3KiB")
+            .set("http.max_body", "4KiB");
 
     let loaded = setup.loaded();
 
+    assert_eq!(loaded.config.http.max_body.to_string(), "4KiB");
     assert_eq!(loaded.config.http.listen.to_string(), "[::]:2");
     assert_eq!(loaded.config.http.keep_alive.to_string(), "1s");
     assert_eq!(loaded.config.http.head_timeout.to_string(), "5s");
+    let shown = shown(&loaded);
+    let from = |key: &str| shown[key].1.as_str();
+    assert_eq!(from("http.max_body"), "command line");
+    assert_eq!(from("http.listen"), "PLUGCAST__HTTP__LISTEN");
+    assert_eq!(from("http.keep_alive"), "config/plugcast.yaml:3");
+    assert_eq!(from("http.head_timeout"), "default");
+    assert_eq!(loaded.source("http.max_body"), Some(&Source::CommandLine));
     let file = Source::File("config/plugcast.yaml".into());
     assert_eq!(loaded.source("http.listen"), Some(&Source::Env("PLUGCAST__HTTP__LISTEN".into())));
     assert_eq!(loaded.source("http.keep_alive"), Some(&file));
@@ -134,18 +152,37 @@ fn shows_values_with_sources_and_without_secrets() {
 
     let loaded = setup.loaded();
 
-    let shown = show(&loaded);
+    let shown = shown(&loaded);
     assert!(!format!("{shown:?}").contains("MARK"), "{shown:?}");
     assert!(!format!("{loaded:?}").contains("MARK"), "{loaded:?}");
     let find = |key: &str| {
-        let (_, value, source) = shown.iter().find(|(shown, ..)| shown == key).unwrap();
-        (value.as_str(), source.to_string())
+        let (value, from) = &shown[key];
+        (value.as_str(), from.as_str())
     };
-    assert_eq!(find("auth"), (r#"[{"allow":"any","key":"***"}]"#, "config/plugcast.yaml".into()));
-    assert_eq!(find("http.listen"), ("[::]:8080", "default".into()));
+    assert_eq!(find("auth"), (r#"[{"allow":"any","key":"***"}]"#, "config/plugcast.yaml:1"));
+    assert_eq!(find("http.listen"), ("[::]:8080", "default"));
     assert_eq!(find("plugins.rtmp.listen").0, "rtmp://***@h/a?key=***");
-    assert_eq!(find("plugins.rtmp.chunk_size"), ("4096", "default of plugin rtmp".into()));
+    assert_eq!(find("plugins.rtmp.chunk_size"), ("4096", "default of plugin rtmp"));
     assert_eq!(find("plugins.store.access").0, "***");
+}
+
+#[test]
+fn shows_keys_that_nobody_wrote() {
+    let text =
+        "tls:\n  site: {certificate: a, key: b}\nlog:\n  targets: {}\nplugins:\n  rtmp: {}\n";
+    let loaded = Setup::yaml(text).loaded();
+
+    let shown = shown(&loaded);
+    let find = |key: &str| {
+        let (value, from) = &shown[key];
+        (value.as_str(), from.as_str())
+    };
+    assert_eq!(find("log.targets"), ("{}", "config/plugcast.yaml:4"));
+    assert_eq!(find("tls.site.min_version"), ("tls1.2", "default"));
+    assert_eq!(find("plugins.rtmp.enable"), ("true", "default"));
+    assert_eq!(find("plugins.rtmp.plugin"), ("rtmp", "default"));
+    assert_eq!(find("plugins.rtmp.required"), ("false", "default"));
+    assert_eq!(find("plugins.store.enable"), ("true", "default"));
 }
 
 #[test]

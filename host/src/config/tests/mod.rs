@@ -23,7 +23,8 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let working_dir = folder.path().to_owned();
         let system_file = working_dir.join("etc/plugcast.yaml");
-        let options = Options { file: None, env: Vec::new(), working_dir, system_file };
+        let options =
+            Options { file: None, set: Vec::new(), env: Vec::new(), working_dir, system_file };
         Self { folder, options }
     }
 
@@ -41,6 +42,11 @@ impl Setup {
 
     fn env(mut self, name: &str, value: &str) -> Self {
         self.options.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn set(mut self, key: &str, value: &str) -> Self {
+        self.options.set.push((key.to_owned(), value.to_owned()));
         self
     }
 

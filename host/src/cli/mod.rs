@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config, Loaded, Mistake, Options, PluginSchemas};
+use crate::config::{self, Config, Loaded, Mistake, Options, PluginSchemas, Shown};
 use crate::plugin::discovery::{self, Search, Verdict};
 use crate::server::{self, StartError};
 
@@ -27,8 +27,18 @@ struct Cli {
     /// The config file. Default: $PLUGCAST_CONFIG, ./config/plugcast.yaml, /etc/plugcast/plugcast.yaml
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Sets one key, over file and environment: `--set http.listen=:9000`. May be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, such as http.listen=:9000".to_owned()),
+    }
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -68,7 +78,7 @@ enum PluginCommand {
 /// The whole program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let options = Options::from_process(cli.config);
+    let options = Options::from_process(cli.config, cli.set);
     match cli.command.unwrap_or(Command::Run) {
         Command::Run => run(&options),
         Command::CheckConfig => with_config(&options, |loaded, _| {
@@ -79,7 +89,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }),
         Command::Config(ConfigCommand::Show { source }) => with_config(&options, |loaded, _| {
-            for (key, value, from) in config::show(&loaded) {
+            for Shown { key, value, from } in config::show(&loaded) {
                 if source {
                     println!("{key}: {value}    # {from}");
                 } else {
