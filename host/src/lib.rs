@@ -6,6 +6,8 @@ pub mod cli;
 pub mod config;
 pub mod event;
 pub mod fanout;
+#[cfg(test)]
+mod golden;
 pub mod http;
 pub mod hub;
 pub mod listeners;

@@ -52,8 +52,9 @@ fn path_from_top(word: &str) -> Option<&str> {
         .trim_matches(|letter: char| matches!(letter, '(' | ')' | ',' | ';' | ':' | '"' | '\''));
     let word = word.trim_start_matches("./").trim_end_matches('.');
     let first = word.split_once('/')?.0;
-    let known = [".ci", "admin-ui", "config", "host", "plugin-api", "plugins", "scripts", "tests"]
-        .contains(&first);
+    let known =
+        [".ci", "admin-ui", "config", "docs", "host", "plugin-api", "plugins", "scripts", "tests"]
+            .contains(&first);
     let pattern =
         word.contains(|letter: char| !(letter.is_ascii_alphanumeric() || "/._-".contains(letter)));
     (known && !pattern && !MADE_LATER.contains(&first)).then_some(word)

@@ -20,6 +20,9 @@ pub const EXIT_CONFIG: u8 = 2;
 /// A port is in use.
 pub const EXIT_PORT: u8 = 3;
 
+#[cfg(test)]
+mod tests;
+
 /// A live media server whose protocols are plugins.
 #[derive(Debug, Parser)]
 #[command(name = "plugcast", version, about, disable_help_subcommand = true)]

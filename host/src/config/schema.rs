@@ -69,6 +69,23 @@ impl<'a> Node<'a> {
         self.parts().into_iter().find_map(|part| part.get("default"))
     }
 
+    /// What the schema says about the value.
+    #[cfg(test)]
+    pub(super) fn description(self) -> &'a str {
+        let found = self.parts().into_iter().find_map(|part| part.get("description")?.as_str());
+        found.unwrap_or_default()
+    }
+
+    /// Whether a section must have the key.
+    #[cfg(test)]
+    pub(super) fn requires(self, name: &str) -> bool {
+        let mut required = Vec::new();
+        for part in self.parts() {
+            required.extend(part.get("required").and_then(Value::as_array).into_iter().flatten());
+        }
+        required.iter().any(|required| required.as_str() == Some(name))
+    }
+
     pub(super) fn is_write_only(self) -> bool {
         self.parts().iter().any(|part| part.get("writeOnly") == Some(&Value::Bool(true)))
     }

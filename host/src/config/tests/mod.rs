@@ -1,5 +1,6 @@
 //! The config as a whole, from files and variables to mistakes and typed values.
 
+mod docs;
 mod layering;
 mod mistakes;
 mod reference;
