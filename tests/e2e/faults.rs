@@ -1,7 +1,7 @@
 //! Plugins that break their promises, while viewers of another plugin watch: those lose no frame.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use harness::artifacts::{compile_c_plugin, plugin_library};
@@ -107,6 +107,39 @@ fn a_panic_in_a_thread_is_contained() {
 #[test]
 fn a_future_that_blocks_its_worker_costs_no_frame() {
     is_contained_for("block_in_future", 150);
+}
+
+/// A peer that makes its session panic, and sees its connection closed.
+#[track_caller]
+fn provoke(address: SocketAddr) {
+    let mut socket = TcpStream::connect(address).expect("the plugin listens");
+    socket.write_all(b"x").expect("a socket to write to");
+    socket.set_read_timeout(Some(LIMIT)).expect("a socket option");
+    // The end or a reset: what counts is that it does not hang.
+    if let Err(error) = socket.read(&mut [0]) {
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+    }
+}
+
+#[test]
+fn a_plugin_that_faults_again_and_again_is_stopped_and_started_later() {
+    let scene = Scene::with_mode("panic_in_session");
+    let server = &scene.server;
+
+    for _ in 0..20 {
+        provoke(server.address("misbehave"));
+    }
+    let in_state = |state: &str| {
+        wait::until(state, LIMIT, || {
+            Some(server.plugin("misbehave")).filter(|plugin| plugin["state"] == state)
+        })
+    };
+    let faulted = in_state("faulted");
+    in_state("running");
+
+    let reason = faulted["reason"].as_str().unwrap_or_default();
+    assert_eq!(reason, "20 faults within 60s; it is started again in 1s");
+    scene.assert_unharmed(100).stop();
 }
 
 /// Watches `live/x` in the format of the plugin that misbehaves; returns what came until the server closed, or nothing more
