@@ -1,6 +1,7 @@
 //! The viewers of a fan-out thread: how they come, what is done for one, how they leave.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::fanout::attached::{Attached, Leave, Visit};
 use crate::fanout::cursor::Piece;
 use crate::fanout::viewer::Detached;
 use crate::hub::Reason;
-use crate::net::CloseReason;
+use crate::hub::feed::ViewerIdentity;
+use crate::net::{CloseReason, Conn};
 
 /// Half of an epoll mark is the slot, half is from the viewer's number: an event for one who has left must not reach the next
 /// one in its slot.
@@ -137,8 +139,8 @@ impl Worker {
         };
         if let Some(record) = record {
             tracing::info!(
-                event = "viewer.stop", key = %record.key, conn = conn.id(), peer = %conn.peer(),
-                format = %record.format, %reason, bytes = detached.bytes,
+                event = "viewer.stop", key = %record.key, conn = conn.id(),
+                peer = %peer_of(&record.identity, &conn), format = %record.format, %reason, bytes = detached.bytes,
                 skipped = detached.skipped, duration = ?record.duration(), "viewer stopped"
             );
         }
@@ -165,12 +167,17 @@ fn mark(slot: usize, number: u64) -> u64 {
     number << SLOT_BITS | slot as u64
 }
 
+/// Who watches: behind an HTTP proxy that is not who connected.
+fn peer_of(identity: &ViewerIdentity, conn: &Conn) -> SocketAddr {
+    identity.peer.unwrap_or_else(|| conn.peer())
+}
+
 fn log_start(viewer: &Attached) {
     let key = viewer.prepared.feed().key();
     let identity = &viewer.prepared.identity;
     tracing::info!(
         event = "viewer.start", key = %key.stream, conn = viewer.conn.id(),
-        peer = %viewer.conn.peer(), protocol = %identity.protocol, format = %key.format,
+        peer = %peer_of(identity, &viewer.conn), protocol = %identity.protocol, format = %key.format,
         variant = %key.variant, agent = %identity.agent, "viewer started"
     );
 }
