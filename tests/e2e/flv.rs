@@ -7,6 +7,7 @@ use std::time::Duration;
 use harness::clips::Clip;
 use harness::encoder::{self, END_LIMIT, Pace};
 use harness::flv::{self as tags, Tag};
+use harness::front::Front;
 use harness::live::{self, Live};
 use harness::media::{self, Until};
 use harness::rtmp::Publisher;
@@ -188,10 +189,19 @@ fn read_answer(socket: &mut std::net::TcpStream) -> String {
 
 #[test]
 fn a_connection_goes_from_the_api_to_a_stream() {
-    let server = start(&json!({}));
-    let address = server.address("http");
+    let certificate = Certificate::new(30);
+    let server = start(&json!({
+        "tls": { "site": certificate.profile() },
+        "http": { "https_listen": "127.0.0.1:0", "tls": "site" },
+    }));
+    let tls = Front::tls(server.address("https"));
     let _stream = endless(&server, "live/x");
-    for is_websocket in [false, true] {
+    for (address, is_websocket) in [
+        (server.address("http"), false),
+        (server.address("http"), true),
+        (tls.addresses()[0], false),
+        (tls.addresses()[0], true),
+    ] {
         let mut socket = live::connect(address);
         let authorization = format!("Authorization: Bearer {}", server.token());
         for (path, expected) in [("/api/v1/streams", "live/x"), ("/flv/live/none?wait=0", "404")] {

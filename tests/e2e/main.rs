@@ -6,6 +6,7 @@ mod c_plugin;
 mod config_errors;
 mod faults;
 mod flv;
+mod front;
 mod join;
 mod matrix;
 mod republish;

@@ -1,29 +1,31 @@
 //! RTMPS, HTTPS and proxies in front: the same frames as without, and the right peer.
 
-use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use harness::clips::Clip;
 use harness::encoder::{self, END_LIMIT, Pace};
-use harness::media::{self, Until};
-use harness::process::Process;
-use harness::server::Server;
+use harness::front::{Front, Header, Hop};
+use harness::live::Live;
+use harness::media::{self, Frames, Until};
+use harness::rtmp::Player;
+use harness::rtmp::feed::{repeated, tags};
+use harness::server::{Server, Setup};
 use harness::tls::Certificate;
 use harness::viewer::Ffmpeg;
-use harness::{http, wait};
+use harness::{artifacts, http, wait};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::LIMIT;
+use crate::{LIMIT, feed};
 
 /// RTMP and RTMPS on `ip`, HTTP and HTTPS on IPv4.
 fn config(certificate: &Certificate, ip: &str) -> Value {
     json!({
         "tls": { "site": certificate.profile() },
         "http": { "https_listen": "127.0.0.1:0", "tls": "site" },
+        "publish": { "republish_window": "0s" },
         "plugins": { "rtmp": {
             "listen": format!("{ip}:0"), "tls_listen": format!("{ip}:0"), "tls": "site",
         } },
@@ -75,9 +77,9 @@ fn rtmps_carries_every_frame_over_ipv6() {
 fn over_tls(address: SocketAddr, request: &str) -> String {
     let mut child = Command::new("openssl")
         .args(["s_client", "-quiet", "-no_ign_eof", "-ign_eof", "-connect", &address.to_string()])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .expect("openssl runs");
     child.stdin.take().expect("piped").write_all(request.as_bytes()).expect("a request is short");
@@ -112,62 +114,68 @@ fn https_answers_and_the_certificate_is_read_again() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-/// haproxy in front of a server's ports.
-struct Front {
-    ports: Vec<u16>,
-    #[expect(dead_code, reason = "killed when dropped")]
-    process: Process,
-    #[expect(dead_code, reason = "removed when dropped")]
-    folder: TempDir,
+/// The certificate that a server shows, as openssl prints it.
+#[track_caller]
+fn shown_certificate(address: SocketAddr) -> String {
+    let output = Command::new("openssl")
+        .args(["s_client", "-connect", &address.to_string()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .expect("openssl runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let begin = text.find("-----BEGIN").unwrap_or_else(|| panic!("no certificate: {text}"));
+    let end = text.find("-----END").expect("what begins ends");
+    text[begin..end].to_owned()
 }
 
-impl Front {
-    /// `send`: `send-proxy` or `send-proxy-v2`.
-    #[track_caller]
-    fn start(send: &str, backends: &[SocketAddr]) -> Self {
-        let folder = TempDir::with_prefix("plugcast-front-").expect("the folder is writable");
-        let mut text =
-            "defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
-                .to_owned();
-        let mut ports = Vec::new();
-        for (n, backend) in backends.iter().enumerate() {
-            let port = free_port();
-            text.push_str(&format!(
-                "listen l{n}\n bind 127.0.0.1:{port}\n server s {backend} {send}\n"
-            ));
-            ports.push(port);
-        }
-        let file = folder.path().join("haproxy.cfg");
-        fs::write(&file, text).expect("the folder is writable");
-        let program = ["/usr/sbin/haproxy", "haproxy"];
-        let program = program.iter().find(|path| fs::metadata(path).is_ok()).unwrap_or(&"haproxy");
-        let process =
-            Process::spawn("haproxy", Command::new(program).arg("-db").arg("-f").arg(&file));
-        for port in &ports {
-            let open = || TcpStream::connect(("127.0.0.1", *port)).ok();
-            wait::try_until(LIMIT, open).expect("haproxy listens");
-        }
-        Self { ports, process, folder }
-    }
-}
+#[test]
+fn viewers_live_on_when_the_certificate_changes() {
+    let certificate = Certificate::new(30);
+    let config = config(&certificate, "127.0.0.1");
+    let server = Setup::new().plugin(&artifacts::plugin_library("flv")).config(&config).start();
+    let (https, rtmps) = (server.address("https"), server.address("rtmps"));
+    let cues = repeated(Clip::BFrames.media().tags(), 20);
+    let _feed = feed(&server, "live/x", cues.clone());
+    let (https_front, rtmps_front) = (Front::tls(https), Front::tls(rtmps));
+    let live = Live::websocket(https_front.addresses()[0], "/flv/live/x.flv");
+    let player = Player::open(rtmps_front.addresses()[0], "live/x");
+    live.wait_for_frames(20);
+    player.wait_for_video(20, LIMIT);
+    let before = shown_certificate(https);
+    assert_eq!(shown_certificate(rtmps), before);
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("it is bound").port()
+    certificate.renew(60);
+    server.wait_for_event("tls.reloaded", LIMIT, |event| event.text("profile") == "site");
+
+    let after = shown_certificate(https);
+    assert_ne!(after, before);
+    assert_eq!(shown_certificate(rtmps), after);
+    let (seen, seen_by_player) = (live.tags().len(), player.media().len());
+    live.wait_for_frames(seen + 50);
+    player.wait_for_video(seen_by_player + 50, LIMIT);
+    let source = Frames::of_tags(&tags(&cues));
+    media::assert_same("the WebSocket", &source, &live.frames(), Until::Cut);
+    media::assert_same("the RTMPS player", &source, &player.frames(), Until::Cut);
 }
 
 #[test]
 fn carries_every_frame_behind_a_proxy() {
-    for send in ["send-proxy", "send-proxy-v2"] {
+    for header in [Header::ProxyV1, Header::ProxyV2] {
         let certificate = Certificate::new(30);
         let mut config = config(&certificate, "127.0.0.1");
         config["limits"] = json!({ "trusted_proxies": ["127.0.0.1"] });
         config["plugins"]["rtmp"]["proxy_protocol"] = json!("required");
         let server = Server::start(&config);
-        let front = Front::start(send, &[server.rtmp(), server.address("rtmps")]);
+        let hops = [server.rtmp(), server.address("rtmps")].map(|backend| Hop {
+            listen: Ipv4Addr::LOCALHOST.into(),
+            backend,
+            tls: false,
+        });
+        let front = Front::haproxy(header, &hops);
 
-        let publish = format!("rtmps://127.0.0.1:{}/live/x", front.ports[1]);
-        let play = format!("rtmp://127.0.0.1:{}/live/x", front.ports[0]);
+        let publish = format!("rtmps://{}/live/x", front.addresses()[1]);
+        let play = format!("rtmp://{}/live/x", front.addresses()[0]);
         carries(&server, Clip::BFrames, &publish, &play);
 
         assert!(TcpStream::connect(server.rtmp()).is_ok_and(|mut direct| {

@@ -139,7 +139,14 @@ fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
     })
 }
 
-pub(crate) fn parse(bytes: &[u8]) -> Option<Response> {
+/// A whole answer.
+fn parse(bytes: &[u8]) -> Option<Response> {
+    let (response, is_whole) = parse_begun(bytes)?;
+    is_whole.then_some(response)
+}
+
+/// An answer of which at least the head is there, and whether its body is whole as far as chunks tell.
+pub(crate) fn parse_begun(bytes: &[u8]) -> Option<(Response, bool)> {
     let head_len = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..head_len]).ok()?;
     let mut lines = head.split("\r\n");
@@ -148,26 +155,31 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Response> {
         .filter_map(|line| line.split_once(':'))
         .map(|(key, value)| (key.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let raw = &bytes[head_len + 4..];
+    let mut rest = &bytes[head_len + 4..];
     let chunked =
         headers.iter().any(|(key, value)| key == "transfer-encoding" && value == "chunked");
-    let body = if chunked { unchunk(raw)? } else { raw.to_vec() };
-    Some(Response { status, headers, body })
+    let mut response = Response { status, headers, body: Vec::new() };
+    if !chunked {
+        response.body = rest.to_vec();
+        return Some((response, true));
+    }
+    while let Some((chunk, after)) = chunk(rest) {
+        if chunk.is_empty() {
+            return Some((response, true));
+        }
+        response.body.extend_from_slice(chunk);
+        rest = after;
+    }
+    Some((response, false))
 }
 
-fn unchunk(mut raw: &[u8]) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let line_len = raw.windows(2).position(|window| window == b"\r\n")?;
-        let size = std::str::from_utf8(&raw[..line_len]).ok()?;
-        let size = usize::from_str_radix(size.split(';').next()?, 16).ok()?;
-        raw = &raw[line_len + 2..];
-        if size == 0 {
-            return Some(body);
-        }
-        body.extend_from_slice(raw.get(..size)?);
-        raw = raw.get(size + 2..)?;
-    }
+/// The first chunk and what follows it; the last one is empty.
+fn chunk(raw: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line_len = raw.windows(2).position(|window| window == b"\r\n")?;
+    let size = std::str::from_utf8(&raw[..line_len]).ok()?;
+    let size = usize::from_str_radix(size.split(';').next()?, 16).ok()?;
+    let (chunk, rest) = raw.get(line_len + 2..)?.split_at_checked(size)?;
+    Some((chunk, rest.get(2..)?))
 }
 
 #[cfg(test)]
@@ -181,5 +193,8 @@ mod tests {
 
         assert_eq!((plain.status, plain.text()), (404, "no".to_owned()));
         assert_eq!(chunked.json()["a"], 1);
+        let begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n9\r\nd";
+        assert!(parse(begun).is_none());
+        assert_eq!(parse_begun(begun).unwrap().0.body, b"abc");
     }
 }

@@ -86,7 +86,9 @@ impl Live {
     /// The head of the answer, once it is there, and what has come of its body.
     #[track_caller]
     pub fn answer(&self) -> Response {
-        wait::until("the head of an answer", TIMEOUT, || http::parse(&self.received().bytes))
+        wait::until("the head of an answer", TIMEOUT, || {
+            Some(http::parse_begun(&self.received().bytes)?.0)
+        })
     }
 
     /// Waits for the server to end the connection.

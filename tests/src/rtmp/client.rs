@@ -117,8 +117,9 @@ impl Client {
         Self::start(socket, app, Dialect::Enhanced)
     }
 
+    /// The same on a connection that is open already.
     #[track_caller]
-    fn start(mut socket: TcpStream, app: &str, dialect: Dialect) -> Self {
+    pub fn start(mut socket: TcpStream, app: &str, dialect: Dialect) -> Self {
         let address = socket.peer_addr().expect("connected");
         shake_hands(&mut socket)
             .unwrap_or_else(|error| panic!("handshake with {address}: {error}"));

@@ -149,6 +149,14 @@ impl Feed {
         self.join()
     }
 
+    /// The same, with the number of cues that were sent.
+    pub fn stop_and_count(self) -> (Publisher, usize) {
+        let sent = Arc::clone(&self.sent);
+        let publisher = self.stop();
+        let count = sent.lock().expect("nobody panics while holding the times").len();
+        (publisher, count)
+    }
+
     /// Waits until all is sent. Gives the publisher back, still connected.
     pub fn join(self) -> Publisher {
         self.thread.join().expect("the feed does not panic")
