@@ -93,9 +93,13 @@ fn is_allowed_peer(request: &ServiceRequest, state: &State) -> bool {
 pub(super) fn finish(class: Class, headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     match class {
-        Class::Media => headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-        Class::Admin | Class::Metrics | Class::Open => {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        Class::Media => {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
-    };
+        // It may know better: files of the page are kept and asked for again.
+        Class::Open if headers.contains_key(CACHE_CONTROL) => {}
+        Class::Admin | Class::Metrics | Class::Open => {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The HTTP port: health, metrics, the API under `/api/v1`.
+//! The HTTP port: health, metrics, the API under `/api/v1`, the page for operators.
 //!
 //! ```text
 //! listener (host's runtime) ─▶ worker threads ─▶ dispatcher over ServerIo ─▶ route ─▶ guard ─▶ handler ─▶ Source
@@ -32,6 +32,7 @@ mod serve;
 mod server;
 mod source;
 mod sse;
+mod ui;
 pub(crate) mod viewer;
 mod websocket;
 mod worker;

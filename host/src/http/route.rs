@@ -8,7 +8,7 @@ use actix_web::web::{self, Bytes, Data, ServiceConfig};
 use actix_web::{Error, HttpRequest, HttpResponse};
 
 use super::worker::State;
-use super::{Problem, api, guard, serve};
+use super::{Problem, api, guard, serve, ui};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +97,16 @@ const fn admin(pattern: &'static str, handler: Handler) -> Route {
     Route { pattern, class: Class::Admin, handler }
 }
 
+const fn open(pattern: &'static str, read: Read) -> Route {
+    Route { pattern, class: Class::Open, handler: Handler::Get(read) }
+}
+
 /// Everything that the host itself answers. Routes of one path stand together and have one class.
 pub(super) const ROUTES: &[Route] = &[
-    Route { pattern: "/api/health", class: Class::Open, handler: Handler::Get(api::health) },
+    open("/", ui::index),
+    open("/preview/{key:.+}", ui::preview),
+    open("/ui/{file:.+}", ui::part),
+    open("/api/health", api::health),
     Route { pattern: "/api/metrics", class: Class::Metrics, handler: Handler::Get(api::metrics) },
     admin("/api/v1/events", Handler::Get(api::events::follow)),
     admin("/api/v1/log/levels", Handler::Get(api::log::levels)),

@@ -7,6 +7,7 @@ mod events;
 mod limits;
 mod openapi;
 mod plugins;
+mod ui;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
