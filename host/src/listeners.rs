@@ -94,7 +94,7 @@ impl Drop for ListenerGuard {
 
 impl ListenerEntry {
     fn urls(&self, key: &str) -> Urls {
-        let host = self.host();
+        let host = authority(self.address, self.default_port);
         let fill = |template: &str| template.replace("{host}", &host).replace("{key}", key);
         Urls {
             instance: self.instance.clone(),
@@ -103,21 +103,18 @@ impl ListenerEntry {
             play: fill(&self.play_url),
         }
     }
+}
 
-    fn host(&self) -> String {
-        let host = match self.address.ip() {
-            ip if ip.is_unspecified() => {
-                own_address().map_or_else(|| "localhost".to_owned(), |ip| ip.to_string())
-            }
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        if self.address.port() == self.default_port {
-            host
-        } else {
-            format!("{host}:{}", self.address.port())
+/// Host and port as they stand in a URL, for those who are elsewhere.
+pub fn authority(address: SocketAddr, default_port: u16) -> String {
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => {
+            own_address().map_or_else(|| "localhost".to_owned(), |ip| ip.to_string())
         }
-    }
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    if address.port() == default_port { host } else { format!("{host}:{}", address.port()) }
 }
 
 /// The address that others most likely reach this machine by: that of the default route. Nothing is sent.

@@ -4,6 +4,7 @@ mod figures;
 mod machine;
 pub mod system;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,7 @@ use crate::http::{self, HttpServer};
 use crate::hub::Hub;
 use crate::hub::auth::Authorizer;
 use crate::hub::feed::Feeds;
-use crate::listeners::Listeners;
+use crate::listeners::{Listeners, authority};
 use crate::log;
 use crate::metrics::Metrics;
 use crate::net::tls::Profiles;
@@ -151,6 +152,12 @@ fn build_runtime(config: &Config) -> std::io::Result<Runtime> {
         builder.worker_threads(usize::from(config.server.worker_threads));
     }
     builder.enable_all().thread_name("worker").build()
+}
+
+/// Where the page for operators is, at one of the server's own ports.
+fn page_url((protocol, address): (&'static str, SocketAddr)) -> String {
+    let default_port = if protocol == "https" { 443 } else { 80 };
+    format!("{protocol}://{}/", authority(address, default_port))
 }
 
 async fn until_signal() -> &'static str {
@@ -354,10 +361,16 @@ impl Server {
             );
         }
         let token = token_path(&self.config);
-        let addresses = self.http.iter().flat_map(HttpServer::addresses);
-        let http: Vec<String> = addresses.map(|(_, address)| address.to_string()).collect();
-        let http = http.join(" ");
-        tracing::info!(event = "server.ready", plugins = running, http, token_file = %token.display());
+        let ports: Vec<_> = self.http.iter().flat_map(HttpServer::addresses).collect();
+        let http: Vec<String> = ports.iter().map(|(_, address)| address.to_string()).collect();
+        let pages: Vec<String> = ports.iter().map(|port| page_url(*port)).collect();
+        tracing::info!(
+            event = "server.ready",
+            plugins = running,
+            http = http.join(" "),
+            page = pages.join(" "),
+            token_file = %token.display()
+        );
     }
 
     /// Everything in reverse, within `server.shutdown_timeout`. Blocks.
