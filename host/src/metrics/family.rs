@@ -21,7 +21,9 @@ const HELP_MAX: usize = 256;
 const RESERVED: &[&str] = &[
     "build",
     "connections_",
+    "disk_",
     "feeds",
+    "host_",
     "http_",
     "memory_",
     "plugins_",
@@ -30,6 +32,7 @@ const RESERVED: &[&str] = &[
     "streams",
     "task_",
     "tasks",
+    "tls_",
     "uptime_",
     "viewers",
 ];

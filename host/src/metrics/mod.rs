@@ -1,4 +1,4 @@
-//! What `/api/metrics` shows: the host, the process, streams, HTTP, and what plugins register.
+//! What `/api/metrics` shows: the server, its process and machine, streams, HTTP, and what plugins register.
 //!
 //! Names are stable and labels bounded: at most [`PER_INSTANCE_MAX`] metrics an instance, and as many streams with series
 //! of their own as the config allows. Everything but counters of HTTP is collected when the page is read. The text is in
@@ -8,6 +8,7 @@ mod family;
 mod host;
 mod http;
 mod instance;
+mod machine;
 mod process;
 mod stream;
 
@@ -15,6 +16,7 @@ mod stream;
 pub(crate) mod tests;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -47,6 +49,10 @@ pub trait Source: Send + Sync + 'static {
     fn certificates(&self) -> Vec<(String, SystemTime)> {
         Vec::new()
     }
+    /// The folders that the server writes to, by their key in the config.
+    fn folders(&self) -> Vec<(&'static str, PathBuf)> {
+        Vec::new()
+    }
 }
 
 /// The registry of the server.
@@ -65,6 +71,7 @@ impl Metrics {
         let own = registry.sub_registry_with_prefix("plugcast");
         let http = HttpMetrics::register(own);
         own.register_collector(Box::new(host::Host::new(Arc::clone(&source))));
+        own.register_collector(Box::new(machine::Machine(Arc::clone(&source))));
         own.register_collector(Box::new(stream::Streams::new(source, max_streams)));
         own.register_collector(Box::new(family::Plugins(Arc::clone(&families))));
         Arc::new(Self { registry, families, http })

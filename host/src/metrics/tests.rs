@@ -1,9 +1,12 @@
 //! The page as a scraper sees it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
+use crate::golden;
 
 /// Figures that a test sets.
 #[derive(Default)]
@@ -25,6 +28,14 @@ impl Source for Fake {
     fn streams(&self) -> Vec<StreamFigures> {
         self.streams.lock().clone()
     }
+
+    fn certificates(&self) -> Vec<(String, SystemTime)> {
+        vec![("site".to_owned(), SystemTime::UNIX_EPOCH + Duration::from_secs(77))]
+    }
+
+    fn folders(&self) -> Vec<(&'static str, PathBuf)> {
+        vec![("data_dir", std::env::temp_dir())]
+    }
 }
 
 fn metrics() -> Arc<Metrics> {
@@ -35,15 +46,19 @@ fn metrics() -> Arc<Metrics> {
 /// family above them, values that are numbers, an end.
 pub(crate) fn parse(text: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
-    let mut described = HashSet::new();
+    let (mut described, mut typed) = (HashSet::new(), HashSet::new());
     let mut family = String::new();
     assert!(text.ends_with("# EOF\n"), "{text}");
     for line in text.lines().filter(|line| *line != "# EOF") {
         if let Some(rest) = line.strip_prefix("# HELP ") {
-            rest.split_once(' ').unwrap_or_else(|| panic!("{line}"));
-        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
-            family = rest.split(' ').next().unwrap().to_owned();
+            let (name, _) = rest.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+            family = name.to_owned();
             assert!(described.insert(family.clone()), "{family} is described twice");
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(name, family, "another family is described above");
+            assert!(typed.insert(family.clone()), "{family} has two types");
+            assert!(["counter", "gauge", "histogram", "info"].contains(&kind), "{line}");
         } else {
             let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
             let suffix = name.split('{').next().unwrap().strip_prefix(&family);
@@ -56,11 +71,60 @@ pub(crate) fn parse(text: &str) -> BTreeMap<String, f64> {
             assert!(samples.insert(name.to_owned(), value).is_none(), "{line} is there twice");
         }
     }
+    assert_eq!(described, typed);
     samples
 }
 
+/// A line of `docs/metrics.md` for each family of a page.
+fn document(page: &str) -> String {
+    let mut out = "\
+# Metrics
+
+`GET /api/metrics` is OpenMetrics text, for whoever is in `metrics.allow` and for others with the token. A test makes this list from
+the page and keeps it equal; `UPDATE_GOLDEN=1 cargo test -p plugcast --lib docs` rewrites it.
+
+Labels are bounded: `stream` to `metrics.max_streams` (the others are added up as `stream=\"(others)\"`), `interface` to 64, the others by
+what the config and the code name. What a plugin registers is shown as `plugcast_<name>` with the label `instance`, at most 256 for each
+instance; this repository's plugins register none.
+
+| name | type | labels | meaning |
+|---|---|---|---|
+"
+    .to_owned();
+    let lines: Vec<&str> = page.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
+        let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' '))
+        else {
+            continue;
+        };
+        let (_, kind) = lines[number + 1].rsplit_once(' ').unwrap();
+        // A sample has the name as it is queried.
+        let sample = lines[number + 2];
+        let queried = sample.split(['{', ' ']).next().unwrap();
+        assert!(queried.starts_with(name), "{name} has no sample");
+        let labels = sample.split_once('{').map_or("", |(_, rest)| rest.split('}').next().unwrap());
+        let labels: Vec<String> = labels
+            .split(',')
+            .filter_map(|label| Some(format!("`{}`", label.split_once('=')?.0)))
+            .collect();
+        let labels = labels.join(", ");
+        let _ = writeln!(out, "| `{queried}` | {kind} | {labels} | {help} |");
+    }
+    out
+}
+
 #[test]
-fn shows_host_and_process() {
+fn docs_have_every_metric() {
+    let source = Fake::default();
+    source.streams.lock().push(StreamFigures { key: "live/a".into(), ..StreamFigures::default() });
+    let metrics = Metrics::new(Arc::new(source), 10);
+    metrics.http().count("admin", 200);
+
+    golden::check("docs/metrics.md", &document(&metrics.text()));
+}
+
+#[test]
+fn shows_server_process_and_machine() {
     let metrics = metrics();
     metrics.http().count("admin", 401);
     metrics.http().count("admin", 404);
@@ -74,6 +138,21 @@ fn shows_host_and_process() {
     assert!(samples["plugcast_uptime_seconds"] >= 0.0);
     assert!(samples["process_resident_memory_bytes"] > 0.0);
     assert!(samples["process_cpu_seconds_total"] >= 0.0);
+    assert!(samples["process_open_fds"] < samples["process_max_fds"]);
+    assert_eq!(
+        samples["plugcast_tls_certificate_expiry_timestamp_seconds{profile=\"site\"}"],
+        77.0
+    );
+    assert!(samples["plugcast_host_cpus"] >= 1.0);
+    assert!(samples["plugcast_host_cpu_seconds_total{mode=\"busy\"}"] > 0.0);
+    let (total, available) = (
+        samples["plugcast_host_memory_total_bytes"],
+        samples["plugcast_host_memory_available_bytes"],
+    );
+    assert!(total > available && available > 0.0);
+    let disk = |what: &str| samples[&format!("plugcast_disk_{what}_bytes{{folder=\"data_dir\"}}")];
+    assert!(disk("total") >= disk("free") && disk("free") > 0.0);
+    assert!(samples["plugcast_host_network_sent_bytes_total{interface=\"lo\"}"] >= 0.0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The server's state as the API and the metrics page show it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{Services, system};
+use crate::config::Config;
 use crate::http::{self, Listing, Newest, Page, Problem, Readiness};
 use crate::hub::feed::{FormatInfo, ViewerInfo};
 use crate::hub::info::StreamInfo;
@@ -45,6 +47,8 @@ pub(super) struct Figures {
     phase: AtomicU8,
     started: Instant,
     http: OnceLock<Vec<(&'static str, SocketAddr)>>,
+    /// What the server writes to, by key of the config.
+    folders: Vec<(&'static str, PathBuf)>,
     shown: OnceLock<Shown>,
 }
 
@@ -54,11 +58,12 @@ struct Shown {
 }
 
 impl Figures {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(config: &Config) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(Phase::Starting as u8),
             started: Instant::now(),
             http: OnceLock::new(),
+            folders: vec![("data_dir", config.server.data_dir.clone())],
             shown: OnceLock::new(),
         })
     }
@@ -200,6 +205,10 @@ impl metrics::Source for Figures {
 
     fn certificates(&self) -> Vec<(String, SystemTime)> {
         self.shown.get().map(|shown| shown.services.tls.expiries()).unwrap_or_default()
+    }
+
+    fn folders(&self) -> Vec<(&'static str, PathBuf)> {
+        self.folders.clone()
     }
 
     fn streams(&self) -> Vec<StreamFigures> {

@@ -203,7 +203,7 @@ impl Server {
         let fanout = Fanout::start(&config.fanout_settings(), pool.clone())
             .map_err(|error| StartError::Other(format!("fan-out threads: {error}")))?;
         let feeds = Feeds::new(Arc::clone(&hub), pool, handle.clone(), config.feed_settings());
-        let figures = Figures::new();
+        let figures = Figures::new(&config);
         let max_streams = usize::try_from(config.metrics.max_streams).unwrap_or(usize::MAX);
         let services = Arc::new(Services {
             runtime: handle.clone(),
