@@ -9,6 +9,7 @@ mod flv;
 mod front;
 mod join;
 mod matrix;
+mod metrics;
 mod republish;
 mod secure;
 mod slow_viewer;

@@ -15,6 +15,7 @@ pub mod front;
 pub mod http;
 pub mod live;
 pub mod media;
+pub mod metrics;
 pub mod process;
 pub mod rtmp;
 pub mod server;

@@ -37,6 +37,8 @@ pub struct StreamInfo {
     pub dropped_frames: u64,
     /// Frames that readers missed because they were lapped, all together.
     pub lost_frames: u64,
+    /// Bytes that viewers who are gone were sent; those who are there have figures of their own.
+    pub sent_to_former_viewers: u64,
 }
 
 /// Where a stream is in its life.

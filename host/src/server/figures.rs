@@ -219,7 +219,9 @@ impl metrics::Source for Figures {
             let viewers = services.feeds.viewers(&stream.key);
             StreamFigures {
                 viewers: count(own.map(|feed| feed.viewers).sum()),
-                bytes_out: viewers.iter().map(|viewer| viewer.bytes).sum(),
+                // A counter: it must not fall when a viewer leaves.
+                bytes_out: stream.sent_to_former_viewers
+                    + viewers.iter().map(|viewer| viewer.bytes).sum::<u64>(),
                 bytes_in: stream.bytes,
                 frames: stream.frames,
                 frames_dropped: stream.dropped_frames,

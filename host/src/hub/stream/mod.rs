@@ -144,7 +144,9 @@ impl Stream {
     }
 
     /// Remembers one of its readers that is gone.
+    /// Remembers a viewer that has left.
     pub(super) fn note_ended(&self, session: EndedSession) {
+        self.state.lock().stats.sent_to_former_viewers += session.bytes;
         self.shared.ended.add(session);
     }
 

@@ -213,6 +213,7 @@ impl State {
             repaired_stamps: self.timeline.repaired(),
             dropped_frames: self.stats.dropped,
             lost_frames: self.stats.lost,
+            sent_to_former_viewers: self.stats.sent_to_former_viewers,
         })
     }
 }

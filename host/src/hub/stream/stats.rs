@@ -18,6 +18,7 @@ pub(super) struct Stats {
     pub(super) dropped: u64,
     /// What lapped readers missed.
     pub(super) lost: u64,
+    pub(super) sent_to_former_viewers: u64,
     tracks: HashMap<u32, TrackStats>,
     measured: Ns,
 }

@@ -1,0 +1,96 @@
+//! The metrics page of a running server: its form, its names, its bounds.
+
+use std::collections::BTreeMap;
+
+use harness::artifacts::plugin_library;
+use harness::clips::Clip;
+use harness::rtmp::Player;
+use harness::rtmp::feed::repeated;
+use harness::server::{Server, Setup};
+use harness::tls::Certificate;
+use harness::{http, metrics, wait};
+use serde_json::json;
+
+use crate::{LIMIT, feed};
+
+/// Streams with series of their own.
+const STREAMS_MAX: usize = 2;
+
+fn page(server: &Server) -> BTreeMap<String, metrics::Family> {
+    let answer = http::get(server.address("http"), "/api/metrics", None);
+    let content_type = answer.header("content-type").unwrap_or_default();
+    assert!(
+        content_type.starts_with("application/openmetrics-text; version=1.0.0"),
+        "{content_type}"
+    );
+    metrics::parse(&answer.text()).unwrap_or_else(|wrong| panic!("{wrong}\n{}", answer.text()))
+}
+
+/// One sample of a page.
+#[track_caller]
+fn value(page: &BTreeMap<String, metrics::Family>, series: &str) -> f64 {
+    let found = page.values().find_map(|family| family.samples.get(series));
+    *found.unwrap_or_else(|| panic!("no {series} in {page:#?}"))
+}
+
+#[test]
+fn streams_above_the_bound_are_added_up_and_nothing_counts_down() {
+    let certificate = Certificate::new(30);
+    let server = Setup::new()
+        .plugin(&plugin_library("flv"))
+        .config(&json!({
+            "metrics": { "max_streams": STREAMS_MAX },
+            "tls": { "site": certificate.profile() },
+            "http": { "https_listen": "127.0.0.1:0", "tls": "site" },
+        }))
+        .start();
+    let cues = || repeated(Clip::BFrames.media().tags(), 4);
+    let feeds = ["live/a", "live/b", "live/c", "live/d"].map(|key| feed(&server, key, cues()));
+    let player = Player::open(server.rtmp(), "live/a");
+    player.wait_for_video(20, LIMIT);
+
+    // Requests are counted once they are answered: the first page has none.
+    page(&server);
+    let before = page(&server);
+
+    let series = &before["plugcast_stream_frames"].samples;
+    assert_eq!(series.len(), STREAMS_MAX + 1, "{series:?}");
+    assert!(series.contains_key("plugcast_stream_frames_total{stream=\"(others)\"}"), "{series:?}");
+    assert_eq!(value(&before, "plugcast_streams"), 4.0);
+    assert_eq!(value(&before, "plugcast_viewers"), 1.0);
+    let documented = include_str!("../../docs/metrics.md");
+    for (name, family) in &before {
+        let sample = family.samples.keys().next().unwrap_or_else(|| panic!("{name} is empty"));
+        let queried = sample.split('{').next().unwrap_or_default();
+        assert!(documented.contains(&format!("| `{queried}` |")), "{queried} is not documented");
+    }
+    for line in documented.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let queried = line.split('`').next().unwrap_or_default();
+        let is_there = before.values().any(|family| {
+            family.samples.keys().any(|sample| sample.split('{').next() == Some(queried))
+        });
+        assert!(is_there, "{queried} is documented and not there");
+    }
+
+    let sent = |page: &BTreeMap<String, metrics::Family>| -> f64 {
+        page["plugcast_stream_sent_bytes"].samples.values().sum()
+    };
+    drop(player);
+    let after = wait::until("the viewer to leave", LIMIT, || {
+        let page = page(&server);
+        (value(&page, "plugcast_viewers") == 0.0).then_some(page)
+    });
+    assert!(
+        sent(&before) > 0.0 && sent(&after) >= sent(&before),
+        "{} {}",
+        sent(&before),
+        sent(&after)
+    );
+    for (name, family) in before.iter().filter(|(_, family)| family.kind == "counter") {
+        for (series, value) in &family.samples {
+            let now = after[name].samples.get(series);
+            assert!(now.is_none_or(|now| now >= value), "{series} was {value} and is {now:?}");
+        }
+    }
+    drop(feeds);
+}
