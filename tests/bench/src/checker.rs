@@ -9,6 +9,9 @@ use crate::chunk::Message;
 use crate::clip;
 use crate::stamp::Stamp;
 
+/// From picture to picture at the source.
+const FRAME_NS: u64 = clip::FRAME_MS as u64 * 1_000_000;
+
 /// The time in which figures are taken, by when a frame was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
@@ -62,11 +65,14 @@ pub(crate) struct Checker {
     /// Timestamp here less timestamp at the source: one constant for all tracks.
     offset_ms: Option<u32>,
     pub faults: Faults,
+    /// When the first audio or video message had arrived, be it a decoder configuration.
+    pub first_media_ns: Option<u64>,
     pub first_keyframe_ns: Option<u64>,
     /// When the newest picture that has arrived was sent.
     pub newest_sent_ns: u64,
-    last_picture_ns: Option<u64>,
-    /// Between two pictures of the window.
+    /// When the last picture was sent, and when it arrived.
+    last_picture_ns: Option<(u64, u64)>,
+    /// Between two pictures of the window; a pause of the source's own is not counted.
     pub longest_gap_ns: u64,
 }
 
@@ -82,6 +88,7 @@ impl Checker {
         now_ns: u64,
         window: &Window,
     ) -> Option<u64> {
+        self.first_media_ns.get_or_insert(now_ns);
         // AVCPacketType and AACPacketType: 0 is a decoder configuration (FLV 10.1, E.4).
         if message.head.get(1).is_none_or(|packet_type| *packet_type == 0) {
             return None;
@@ -104,12 +111,15 @@ impl Checker {
             self.first_keyframe_ns.get_or_insert(now_ns);
         }
         self.newest_sent_ns = self.newest_sent_ns.max(stamp.sent_ns);
-        let last = self.last_picture_ns.replace(now_ns);
+        let last = self.last_picture_ns.replace((stamp.sent_ns, now_ns));
         if !window.contains(stamp.sent_ns) {
             return None;
         }
-        let gap = last.map_or(0, |last| now_ns.saturating_sub(last));
-        self.longest_gap_ns = self.longest_gap_ns.max(gap);
+        if let Some((last_sent_ns, last_ns)) = last {
+            let pause = stamp.sent_ns.saturating_sub(last_sent_ns + FRAME_NS);
+            let gap = now_ns.saturating_sub(last_ns + pause);
+            self.longest_gap_ns = self.longest_gap_ns.max(gap);
+        }
         Some(now_ns.saturating_sub(stamp.sent_ns))
     }
 
@@ -140,14 +150,13 @@ impl Track {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clip::{Clip, Frame};
+    use crate::clip::{Clip, Frame, Frames};
 
     const OPEN: Window = Window { from_ns: 0, to_ns: u64::MAX };
 
     /// Three GOPs from the second one's start, sent at their timestamps.
     fn frames() -> Vec<Frame> {
-        let frames = Clip::new(200_000).frames();
-        frames
+        Frames::default()
             .skip_while(|frame| frame.time_ms < 2000)
             .take_while(|frame| frame.time_ms < 8000)
             .collect()
@@ -156,12 +165,12 @@ mod tests {
     /// What a checker says of frames, each given with an error in its timestamp.
     fn judge(frames: impl IntoIterator<Item = (Frame, u32)>) -> Checker {
         let mut checker = Checker::default();
-        let mut body = Vec::new();
+        let (clip, mut body) = (Clip::of(200_000).unwrap(), Vec::new());
         for (frame, shift) in frames {
             let sent_ns = u64::from(frame.time_ms) * 1_000_000;
-            frame.write(sent_ns, &mut body);
+            clip.write(&frame, sent_ns, &mut body);
             let timestamp = (frame.time_ms + shift).wrapping_sub(5000);
-            let message = Message { type_id: frame.type_id, timestamp, head: &body[..48] };
+            let message = Message { type_id: frame.type_id, timestamp, head: &body[..64] };
             let latency = checker.on_media(&message, sent_ns + 7, &OPEN);
             assert_eq!(latency, (frame.type_id == clip::VIDEO).then_some(7));
         }
@@ -255,11 +264,11 @@ mod tests {
     #[test]
     fn counts_only_what_was_sent_in_the_window() {
         let frame = frames()[0];
-        let mut body = Vec::new();
+        let (clip, mut body) = (Clip::of(200_000).unwrap(), Vec::new());
         let window = Window { from_ns: 100, to_ns: 200 };
         for (sent_ns, expected) in [(99, None), (100, Some(900)), (199, Some(801)), (200, None)] {
-            frame.write(sent_ns, &mut body);
-            let message = Message { type_id: clip::VIDEO, timestamp: 0, head: &body[..48] };
+            clip.write(&frame, sent_ns, &mut body);
+            let message = Message { type_id: clip::VIDEO, timestamp: 0, head: &body[..64] };
 
             assert_eq!(Checker::default().on_media(&message, 1000, &window), expected, "{sent_ns}");
         }

@@ -1,13 +1,18 @@
-//! The published media: H.264 and AAC that parsers take for real, made without an encoder.
+//! The published media: H.264 and AAC of a test picture that ffmpeg makes once for each bit rate.
 //!
 //! **clip** → publisher → server
 //!
-//! 25 pictures a second, a keyframe every two seconds, 48 kHz sound (46.9 frames a second). The
-//! decoder configuration is a real one, of 1280×720; of the slices only the first bytes are, the
-//! rest is filler without zeros. So players connect and show nothing.
+//! 25 pictures a second, a keyframe every two seconds, 48 kHz sound (46.9 frames a second), at a constant rate. A few GOPs
+//! are repeated for ever. The stamps are in places that decoders skip, so that players show the picture.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::amf::{self, Value};
-use crate::stamp::Stamp;
+use crate::error::Error;
+use crate::machine;
+use crate::stamp::{self, Stamp};
 
 /// FLV 10.1, E.4.1: message types are tag types.
 pub(crate) const AUDIO: u8 = 8;
@@ -20,33 +25,29 @@ pub(crate) const GOP_FRAMES: u32 = 50;
 /// Samples in an AAC frame (ISO/IEC 14496-3, 4.5.2.1.1).
 const AAC_SAMPLES: u64 = 1024;
 const SAMPLE_RATE: u64 = 48_000;
-
-/// AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1): Main, level 3.1, no B-frames.
-const AVCC: &[u8] = &[
-    0x01, 0x4d, 0x40, 0x1f, 0xff, 0xe1, 0x00, 0x17, 0x67, 0x4d, 0x40, 0x1f, 0xda, 0x01, 0x40, 0x16,
-    0xec, 0x04, 0x40, 0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00, 0x0c, 0x83, 0xc6, 0x0c, 0xa8, 0x01,
-    0x00, 0x04, 0x68, 0xef, 0x0f, 0xc8,
-];
-/// AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1): AAC-LC, 48 kHz, stereo.
-const ASC: &[u8] = &[0x11, 0x90];
-
-/// The start of an IDR and of a P slice, up to where entropy coding begins.
-const IDR_SLICE: &[u8] = &[0x65, 0x88, 0x84];
-const P_SLICE: &[u8] = &[0x41, 0x9a, 0x26];
-/// No zero and no long run of equal bytes.
-const FILLER: &[u8] = b"plugcast bench filler; ";
-
-/// Share of the bit rate and size of a keyframe at the reference rate: 65 KB at 2.1 Mbit/s.
-const REFERENCE_BITRATE: u64 = 2_100_000;
-const REFERENCE_KEYFRAME: u64 = 65_000;
 const AUDIO_BITRATE_MAX: u64 = 128_000;
+/// What stamps and FLV's codec bytes take: 47 bytes for each of 72 frames a second.
+const STAMPS_BITRATE: u64 = 27_000;
+/// Two GOPs.
+const SECONDS: u32 = 4;
+/// Below this rate the picture is small, else the encoder could not keep to the rate.
+const SMALL_BELOW: u64 = 1_000_000;
 
-/// The sizes of frames at some bit rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The FLV file's header and the size of no tag before the first; a tag's header; the size after it (FLV 10.1, E.2 to E.4).
+const FILE_HEADER_LEN: usize = 9 + 4;
+const TAG_HEADER_LEN: usize = 11;
+const TAG_TRAILER_LEN: usize = 4;
+/// Codec, packet type and composition time before a picture; codec and packet type before sound (E.4.3.1, E.4.2.1).
+const VIDEO_HEADER_LEN: usize = 5;
+const AUDIO_HEADER_LEN: usize = 2;
+
+/// What is repeated, as it stands behind FLV's codec bytes.
+#[derive(Debug)]
 pub(crate) struct Clip {
-    keyframe_len: usize,
-    delta_len: usize,
-    audio_len: usize,
+    pictures: Vec<Vec<u8>>,
+    sounds: Vec<Vec<u8>>,
+    avcc: Vec<u8>,
+    asc: Vec<u8>,
 }
 
 /// One frame of a clip that goes on for ever.
@@ -57,39 +58,57 @@ pub(crate) struct Frame {
     pub sequence: u32,
     /// When it is due, from the start of the clip; also its timestamp.
     pub time_ms: u32,
-    len: usize,
 }
 
-/// Gives the frames of a clip in the order of time.
-#[derive(Clone, Debug)]
+/// Gives the frames of any clip in the order of time.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Frames {
-    clip: Clip,
     video: u32,
     audio: u32,
 }
 
 impl Clip {
-    /// For `bitrate` bits a second in all.
-    pub(crate) fn new(bitrate: u64) -> Self {
-        let audio_rate = AUDIO_BITRATE_MAX.min(bitrate / 8);
-        let audio = audio_rate * AAC_SAMPLES / SAMPLE_RATE / 8;
-        let keyframe = REFERENCE_KEYFRAME * bitrate / REFERENCE_BITRATE;
-        let gop_ms = u64::from(GOP_FRAMES * FRAME_MS);
-        let gop = (bitrate - audio_rate) * gop_ms / 8 / 1000;
-        let delta = gop.saturating_sub(keyframe) / u64::from(GOP_FRAMES - 1);
-        let len = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        Self { keyframe_len: len(keyframe), delta_len: len(delta), audio_len: len(audio) }
+    /// Of `bitrate` bits a second in all. The first time, ffmpeg makes it; it stays in the target folder.
+    pub(crate) fn of(bitrate: u64) -> Result<Self, Error> {
+        let folder = folder()?;
+        let path = folder.join(format!("{bitrate}.flv"));
+        if !path.exists() {
+            encode(bitrate, &folder, &path)?;
+        }
+        let bytes = fs::read(&path).map_err(Error::io(path.display().to_string()))?;
+        let damaged = || Error::Clip(format!("{} is damaged: delete it", path.display()));
+        Self::parse(&bytes).ok_or_else(damaged)
     }
 
-    pub(crate) fn frames(self) -> Frames {
-        Frames { clip: self, video: 0, audio: 0 }
+    /// `None` for anything else than what [`encode`] makes.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut clip = Self { pictures: vec![], sounds: vec![], avcc: vec![], asc: vec![] };
+        let mut rest = bytes.get(FILE_HEADER_LEN..)?;
+        while let Some((header, after)) = rest.split_at_checked(TAG_HEADER_LEN) {
+            let len = u32::from_be_bytes([0, header[1], header[2], header[3]]);
+            let (body, after) = after.split_at_checked(usize::try_from(len).ok()?)?;
+            rest = after.get(TAG_TRAILER_LEN..)?;
+            match (header[0], body) {
+                (VIDEO, [_, 0, ..]) => clip.avcc = body.get(VIDEO_HEADER_LEN..)?.to_vec(),
+                (VIDEO, [first, 1, ..]) => {
+                    let is_keyframe = clip.pictures.len().is_multiple_of(GOP_LEN);
+                    if (first >> 4 == 1) != is_keyframe {
+                        return None;
+                    }
+                    clip.pictures.push(body.get(VIDEO_HEADER_LEN..)?.to_vec());
+                }
+                (AUDIO, [_, 0, ..]) => clip.asc = body.get(AUDIO_HEADER_LEN..)?.to_vec(),
+                (AUDIO, _) => clip.sounds.push(body.get(AUDIO_HEADER_LEN..)?.to_vec()),
+                _ => {}
+            }
+        }
+        let is_whole = clip.pictures.len().is_multiple_of(GOP_LEN) && !clip.pictures.is_empty();
+        (is_whole && !clip.sounds.is_empty()).then_some(clip)
     }
 
     /// What a publisher says of its stream before the first frame: message types and bodies.
-    pub(crate) fn preamble() -> [(u8, Vec<u8>); 3] {
+    pub(crate) fn preamble(&self) -> [(u8, Vec<u8>); 3] {
         let metadata = Value::Object(vec![
-            ("width", Value::Number(1280.0)),
-            ("height", Value::Number(720.0)),
             ("framerate", Value::Number(1000.0 / f64::from(FRAME_MS))),
             ("videocodecid", Value::Number(7.0)),
             ("audiocodecid", Value::Number(10.0)),
@@ -97,10 +116,71 @@ impl Clip {
             ("stereo", Value::Boolean(true)),
         ]);
         let data = amf::write(&["@setDataFrame".into(), "onMetaData".into(), metadata]);
-        let video = [&[0x17, 0, 0, 0, 0], AVCC].concat();
-        let audio = [&[0xaf, 0], ASC].concat();
+        let video = [&[0x17, 0, 0, 0, 0], self.avcc.as_slice()].concat();
+        let audio = [&[0xaf, 0], self.asc.as_slice()].concat();
         [(DATA, data), (VIDEO, video), (AUDIO, audio)]
     }
+
+    /// Replaces `body` by the frame as the body of an FLV tag, stamped with `sent_ns`.
+    pub(crate) fn write(&self, frame: &Frame, sent_ns: u64, body: &mut Vec<u8>) {
+        let Frame { type_id, sequence, time_ms } = *frame;
+        let stamp = Stamp { sequence, source_ms: time_ms, sent_ns }.write();
+        let media = if type_id == AUDIO { &self.sounds } else { &self.pictures };
+        let index = usize::try_from(sequence).unwrap_or(0) % media.len();
+        body.clear();
+        if type_id == AUDIO {
+            // A data stream element, byte-aligned, before the others (ISO/IEC 14496-3, 4.4.2.7).
+            body.extend_from_slice(&[0xaf, 1, 0x80, STAMP_LEN]);
+            body.extend_from_slice(&stamp);
+        } else {
+            // AVCVIDEOPACKET (FLV 10.1, E.4.3.1): NAL units, composition time 0.
+            let first = if frame.is_keyframe() { 0x17 } else { 0x27 };
+            body.extend_from_slice(&[first, 1, 0, 0, 0]);
+            // NAL unit type 6; payload type 5, its size, its bytes; the stop bit (H.264, 7.3.2.3), its length before it
+            // (ISO/IEC 14496-15, 5.3.4.2).
+            body.extend_from_slice(&[0, 0, 0, STAMP_LEN + 4, 6, 5, STAMP_LEN]);
+            body.extend_from_slice(&stamp);
+            body.push(0x80);
+        }
+        body.extend_from_slice(&media[index]);
+    }
+}
+
+const GOP_LEN: usize = GOP_FRAMES as usize;
+#[expect(clippy::cast_possible_truncation, reason = "36 bytes")]
+const STAMP_LEN: u8 = stamp::LEN as u8;
+
+fn folder() -> Result<PathBuf, Error> {
+    let folder = machine::target_folder()?.join("bench-clips");
+    fs::create_dir_all(&folder).map_err(Error::io(folder.display().to_string()))?;
+    Ok(folder)
+}
+
+fn encode(bitrate: u64, folder: &Path, path: &Path) -> Result<(), Error> {
+    let audio = AUDIO_BITRATE_MAX.min(bitrate / 8);
+    let video = bitrate - audio - STAMPS_BITRATE;
+    let size = if bitrate < SMALL_BELOW { "320x180" } else { "1280x720" };
+    // The noise stands still: keyframes are large and what lies between them is small, as in a camera's picture.
+    let picture = format!("testsrc2=size={size}:rate=25,noise=alls=8");
+    // Runs at the same time don't see each other's halves.
+    let file = tempfile::Builder::new().suffix(".flv").tempfile_in(folder);
+    let file = file.map_err(Error::io(folder.display().to_string()))?;
+    let output = Command::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "error", "-y", "-f", "lavfi", "-i", &picture])
+        .args(["-f", "lavfi", "-i", &format!("sine=sample_rate={SAMPLE_RATE}")])
+        .args(["-t", &SECONDS.to_string(), "-pix_fmt", "yuv420p"])
+        .args(["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-sc_threshold", "0"])
+        .args(["-g", &GOP_FRAMES.to_string(), "-keyint_min", &GOP_FRAMES.to_string()])
+        .args(["-b:v", &video.to_string(), "-maxrate", &video.to_string()])
+        .args(["-bufsize", &(video / 2).to_string(), "-x264-params", "nal-hrd=cbr:ipratio=3"])
+        .args(["-c:a", "aac", "-b:a", &audio.to_string(), "-ac", "2"])
+        .arg(file.path())
+        .output()
+        .map_err(Error::io("ffmpeg"))?;
+    if !output.status.success() {
+        return Err(Error::Clip(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    file.persist(path).map(|_| ()).map_err(|failed| Error::io("keeping a clip")(failed.error))
 }
 
 impl Iterator for Frames {
@@ -113,14 +193,11 @@ impl Iterator for Frames {
         if audio_ms < video_ms {
             let sequence = self.audio;
             self.audio += 1;
-            let len = self.clip.audio_len;
-            return Some(Frame { type_id: AUDIO, sequence, time_ms: audio_ms, len });
+            return Some(Frame { type_id: AUDIO, sequence, time_ms: audio_ms });
         }
         let sequence = self.video;
         self.video += 1;
-        let is_keyframe = sequence.is_multiple_of(GOP_FRAMES);
-        let len = if is_keyframe { self.clip.keyframe_len } else { self.clip.delta_len };
-        Some(Frame { type_id: VIDEO, sequence, time_ms: video_ms, len })
+        Some(Frame { type_id: VIDEO, sequence, time_ms: video_ms })
     }
 }
 
@@ -128,75 +205,41 @@ impl Frame {
     pub(crate) fn is_keyframe(&self) -> bool {
         self.type_id == VIDEO && self.sequence.is_multiple_of(GOP_FRAMES)
     }
-
-    /// Replaces `body` by the frame as the body of an FLV tag, stamped with `sent_ns`.
-    pub(crate) fn write(&self, sent_ns: u64, body: &mut Vec<u8>) {
-        let stamp = Stamp { sequence: self.sequence, source_ms: self.time_ms, sent_ns }.write();
-        body.clear();
-        if self.type_id == AUDIO {
-            body.extend_from_slice(&[0xaf, 1]);
-            body.extend_from_slice(&stamp);
-            fill(body, self.len);
-            return;
-        }
-        let (first, slice) = if self.is_keyframe() { (0x17, IDR_SLICE) } else { (0x27, P_SLICE) };
-        // AVCVIDEOPACKET (FLV 10.1, E.4.3.1): NAL units, composition time 0.
-        body.extend_from_slice(&[first, 1, 0, 0, 0]);
-        // NAL unit type 6; payload type 5, its size, its bytes; the stop bit (H.264, 7.3.2.3).
-        let sei_len = u8::try_from(stamp.len()).unwrap_or(u8::MAX);
-        write_nal(&[&[6, 5, sei_len], stamp.as_slice(), &[0x80]].concat(), body);
-        let slice_len = self.len.saturating_sub(body.len() + 4).max(slice.len());
-        body.extend_from_slice(&u32::try_from(slice_len).unwrap_or(u32::MAX).to_be_bytes());
-        let end = body.len() + slice_len;
-        body.extend_from_slice(slice);
-        fill(body, end);
-    }
-}
-
-/// With its length before it (ISO/IEC 14496-15, 5.3.4.2).
-fn write_nal(nal: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&u32::try_from(nal.len()).unwrap_or(u32::MAX).to_be_bytes());
-    out.extend_from_slice(nal);
-}
-
-fn fill(out: &mut Vec<u8>, len: usize) {
-    let missing = len.saturating_sub(out.len());
-    out.extend(FILLER.iter().cycle().take(missing));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Frames of the first two seconds.
-    fn gop(bitrate: u64) -> Vec<Frame> {
-        Clip::new(bitrate).frames().take_while(|frame| frame.time_ms < 2000).collect()
+    /// Frames of the first four seconds.
+    fn frames() -> Vec<Frame> {
+        Frames::default().take_while(|frame| frame.time_ms < SECONDS * 1000).collect()
     }
 
     #[test]
     fn has_the_rates_it_promises() {
-        for bitrate in [200_000, 1_000_000, 2_100_000, 4_000_000] {
-            let mut body = Vec::new();
-            let mut bytes = 0_u64;
-            let frames = gop(bitrate);
-            for frame in &frames {
-                frame.write(1, &mut body);
+        for bitrate in [200_000, 2_100_000] {
+            let clip = Clip::of(bitrate).unwrap();
+            let (mut body, mut bytes) = (Vec::new(), 0);
+            for frame in frames() {
+                clip.write(&frame, 1, &mut body);
                 bytes += u64::try_from(body.len()).unwrap();
             }
-            let video = frames.iter().filter(|frame| frame.type_id == VIDEO).count();
+            let video = frames().iter().filter(|frame| frame.type_id == VIDEO).count();
 
-            assert_eq!((video, frames.len() - video), (50, 94), "{bitrate}");
-            let error = (bytes * 4).abs_diff(bitrate);
-            assert!(error < bitrate / 50, "{} instead of {bitrate} bit/s", bytes * 4);
+            assert_eq!((video, frames().len() - video), (100, 188), "{bitrate}");
+            let rate = bytes * 8 / u64::from(SECONDS);
+            assert!(rate.abs_diff(bitrate) < bitrate / 20, "{rate} instead of {bitrate} bit/s");
         }
     }
 
     #[test]
     fn frames_come_in_order_and_are_stamped() {
+        let clip = Clip::of(200_000).unwrap();
         let mut body = Vec::new();
         let mut last = 0;
-        for frame in gop(2_100_000) {
-            frame.write(77, &mut body);
+        for frame in frames() {
+            clip.write(&frame, 77, &mut body);
 
             let stamp = Stamp::find(&body[..64]).expect("the first bytes have it");
             assert_eq!((stamp.sequence, stamp.source_ms), (frame.sequence, frame.time_ms));
@@ -207,20 +250,64 @@ mod tests {
     }
 
     #[test]
-    fn a_keyframe_is_two_nal_units_to_the_byte() {
-        let frame = gop(2_100_000).into_iter().find(Frame::is_keyframe).unwrap();
+    fn a_stamped_keyframe_is_whole_nal_units() {
+        let clip = Clip::of(200_000).unwrap();
+        let frame = frames().into_iter().find(Frame::is_keyframe).unwrap();
         let mut body = Vec::new();
-        frame.write(1, &mut body);
+        clip.write(&frame, 1, &mut body);
 
-        let mut rest = &body[5..];
+        let mut rest = &body[VIDEO_HEADER_LEN..];
         let mut types = Vec::new();
         while let Some((len, after)) = rest.split_first_chunk::<4>() {
             let (nal, after) = after.split_at(usize::try_from(u32::from_be_bytes(*len)).unwrap());
             types.push(nal[0] & 0x1f);
-            assert!(nal.iter().all(|byte| *byte != 0), "emulation prevention would be needed");
             rest = after;
         }
-        assert_eq!(types, [6, 5]);
-        assert_eq!(body.len(), 65_000);
+        assert_eq!((types[0], rest.len()), (6, 0));
+        assert!(types.contains(&5), "{types:?}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_no_clip() {
+        let path = folder().unwrap().join("200000.flv");
+        Clip::of(200_000).unwrap();
+        let bytes = fs::read(path).unwrap();
+        let mid_gop = FILE_HEADER_LEN + bytes.len() / 3;
+        for len in [0, 5, FILE_HEADER_LEN, mid_gop] {
+            assert!(Clip::parse(&bytes[..len]).is_none(), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn decoders_take_it() {
+        let clip = Clip::of(200_000).unwrap();
+        let mut file = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
+        let mut body = Vec::new();
+        let mut tag = |type_id: u8, time_ms: u32, body: &[u8]| {
+            let [high, time @ ..] = time_ms.to_be_bytes();
+            let [_, len @ ..] = u32::try_from(body.len()).unwrap().to_be_bytes();
+            file.extend([&[type_id][..], &len, &time, &[high, 0, 0, 0], body].concat());
+            let size = u32::try_from(TAG_HEADER_LEN + body.len()).unwrap();
+            file.extend(size.to_be_bytes());
+        };
+        let [_, video, audio] = clip.preamble();
+        tag(video.0, 0, &video.1);
+        tag(audio.0, 0, &audio.1);
+        for frame in frames() {
+            clip.write(&frame, 1, &mut body);
+            tag(frame.type_id, frame.time_ms, &body);
+        }
+        let path = tempfile::NamedTempFile::new().unwrap();
+        fs::write(path.path(), file).unwrap();
+
+        let output = Command::new("ffmpeg")
+            .args(["-hide_banner", "-loglevel", "error", "-xerror", "-i"])
+            .arg(path.path())
+            .args(["-f", "null", "-"])
+            .output()
+            .unwrap();
+
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{said}");
     }
 }

@@ -9,6 +9,9 @@ pub(crate) enum Error {
     #[error("the server sent bytes that are not RTMP: {0}")]
     Broken(#[from] Broken),
 
+    #[error("the clip: {0}")]
+    Clip(String),
+
     #[error("the server closed the connection {0}")]
     Closed(&'static str),
 
@@ -27,6 +30,9 @@ pub(crate) enum Error {
 
     #[error("the server refused: {0}")]
     Refused(String),
+
+    #[error("media stopped before the end of the window")]
+    Silence,
 
     #[error("the server did not start: {0}")]
     Start(String),

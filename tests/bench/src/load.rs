@@ -1,7 +1,8 @@
 //! The viewers: any number of sockets on one epoll in one thread.
 //!
-//! socket → **load** → session → checker → figures
+//! socket → **load** → session, flv → checker → figures
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -12,8 +13,10 @@ use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
 
 use crate::checker::{Checker, Faults, Window};
+use crate::chunk::Message;
 use crate::clock::{as_ns, now_ns};
 use crate::error::Error;
+use crate::flv;
 use crate::session::{Session, Wish};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -23,13 +26,19 @@ const EVENTS_MAX: usize = 256;
 const SCRATCH_LEN: usize = 256 << 10;
 /// How often a signal is looked for while nothing arrives.
 const IDLE_NS: u64 = 100_000_000;
+/// How long a guest stays: longer than a GOP, which it may have to wait for.
+const VISIT_NS: u64 = 3_000_000_000;
 
 pub(crate) struct Load {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
-    viewers: Vec<Viewer>,
-    /// Viewers that could not connect, and why the first could not.
-    unopened: Option<(u64, Error)>,
+    viewers: Vec<Option<Viewer>>,
+    /// Places of viewers that have left.
+    vacant: Vec<usize>,
+    /// When which guest leaves.
+    guests: VecDeque<(u64, usize)>,
+    /// Of guests that have left, and of viewers that could not connect.
+    past: Verdict,
     scratch: Vec<u8>,
     stop: Arc<AtomicBool>,
     pub window: Window,
@@ -41,17 +50,24 @@ pub(crate) struct Load {
 
 struct Viewer {
     socket: TcpStream,
-    session: Session,
+    client: Client,
     checker: Checker,
     asked_ns: Option<u64>,
     lost: Option<Error>,
+    /// Comes and leaves within the window.
+    is_guest: bool,
 }
 
 /// What the viewers have to say in the end.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub faults: Faults,
-    /// From sending `play` to the end of the first keyframe, in microseconds.
+    /// Guests that came and left.
+    pub guests: u64,
+    /// From sending `play`, or the request, to the end of the first audio or video message, in microseconds. Of guests
+    /// only, if there are any.
+    pub first_media_us: Vec<u64>,
+    /// To the end of the first keyframe.
     pub first_keyframes_us: Vec<u64>,
     /// Of each viewer, in microseconds.
     pub longest_gaps_us: Vec<u64>,
@@ -60,10 +76,19 @@ pub(crate) struct Verdict {
 }
 
 /// How a viewer begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Opening {
+    /// The server sends chunks at once and reads nothing.
     Bare,
-    Rtmp,
+    /// With this request.
+    HttpFlv(Vec<u8>),
+    Rtmp(Wish),
+}
+
+/// A viewer's side of the protocol.
+enum Client {
+    HttpFlv(flv::Client),
+    Rtmp(Session),
 }
 
 impl Load {
@@ -74,7 +99,9 @@ impl Load {
             epoll,
             events: Vec::with_capacity(EVENTS_MAX),
             viewers: Vec::new(),
-            unopened: None,
+            vacant: Vec::new(),
+            guests: VecDeque::new(),
+            past: Verdict::default(),
             scratch: vec![0; SCRATCH_LEN],
             stop,
             window: Window::CLOSED,
@@ -88,16 +115,15 @@ impl Load {
     pub(crate) fn open(
         &mut self,
         address: SocketAddr,
-        opening: Opening,
-        mut wishes: impl ExactSizeIterator<Item = Wish>,
+        mut openings: impl ExactSizeIterator<Item = Opening>,
         ramp: Duration,
     ) -> Result<(), Error> {
-        let step = as_ns(ramp) / u64::try_from(wishes.len().max(1)).unwrap_or(1);
+        let step = as_ns(ramp) / u64::try_from(openings.len().max(1)).unwrap_or(1);
         let mut due = now_ns();
-        while let Some(wish) = wishes.next() {
-            if let Err(error) = self.open_one(address, opening, wish) {
-                let lost = u64::try_from(wishes.len() + 1).unwrap_or(u64::MAX);
-                self.unopened = Some((lost, error));
+        while let Some(opening) = openings.next() {
+            if let Err(error) = self.open_one(address, opening) {
+                let lost = u64::try_from(openings.len() + 1).unwrap_or(u64::MAX);
+                self.past.lose(lost, &error);
                 break;
             }
             due += step;
@@ -106,24 +132,53 @@ impl Load {
         Ok(())
     }
 
-    fn open_one(&mut self, address: SocketAddr, opening: Opening, wish: Wish) -> Result<(), Error> {
+    /// One more viewer, which leaves after [`VISIT_NS`].
+    pub(crate) fn invite(&mut self, address: SocketAddr, opening: Opening) {
+        match self.open_one(address, opening) {
+            Ok(index) => {
+                self.guests.push_back((now_ns() + VISIT_NS, index));
+                if let Some(viewer) = &mut self.viewers[index] {
+                    viewer.is_guest = true;
+                }
+            }
+            Err(error) => self.past.lose(1, &error),
+        }
+    }
+
+    fn open_one(&mut self, address: SocketAddr, opening: Opening) -> Result<usize, Error> {
         let failed = || Error::io(format!("viewer {} to {address}", self.viewers.len() + 1));
         let mut socket = TcpStream::connect_timeout(&address, CONNECT_LIMIT).map_err(failed())?;
         socket.set_nodelay(true).map_err(failed())?;
         socket.set_nonblocking(true).map_err(failed())?;
         let mut out = Vec::new();
-        let (session, asked_ns) = match opening {
+        let (client, asked_ns) = match opening {
             // It lets viewers wait for the next keyframe: no time to tell.
-            Opening::Bare => (Session::bare(wish), None),
-            Opening::Rtmp => (Session::new(wish, &mut out), None),
+            Opening::Bare => (Client::Rtmp(Session::bare()), None),
+            Opening::HttpFlv(request) => {
+                out = request;
+                (Client::HttpFlv(flv::Client::default()), Some(now_ns()))
+            }
+            Opening::Rtmp(wish) => (Client::Rtmp(Session::new(wish, &mut out)), None),
         };
         socket.write_all(&out).map_err(failed())?;
-        let index = u64::try_from(self.viewers.len()).unwrap_or(u64::MAX);
-        let data = epoll::EventData::new_u64(index);
+        let index = self.vacant.pop().unwrap_or(self.viewers.len());
+        let data = epoll::EventData::new_u64(u64::try_from(index).unwrap_or(u64::MAX));
         epoll::add(&self.epoll, &socket, data, epoll::EventFlags::IN)
             .map_err(Error::io("epoll"))?;
         let checker = Checker::default();
-        self.viewers.push(Viewer { socket, session, checker, asked_ns, lost: None });
+        let viewer = Viewer { socket, client, checker, asked_ns, lost: None, is_guest: false };
+        match self.viewers.get_mut(index) {
+            Some(place) => *place = Some(viewer),
+            None => self.viewers.push(Some(viewer)),
+        }
+        Ok(index)
+    }
+
+    /// From now on nobody reads.
+    pub(crate) fn stall(&mut self) -> Result<(), Error> {
+        for viewer in self.viewers.iter().flatten().filter(|viewer| viewer.lost.is_none()) {
+            epoll::delete(&self.epoll, &viewer.socket).map_err(Error::io("epoll"))?;
+        }
         Ok(())
     }
 
@@ -135,7 +190,9 @@ impl Load {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            if now_ns() >= due_ns {
+            let now_ns = now_ns();
+            self.see_guests_off(now_ns);
+            if now_ns >= due_ns {
                 return Ok(());
             }
         }
@@ -152,7 +209,7 @@ impl Load {
         }
         for event in &self.events {
             let index = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
-            let Some(viewer) = self.viewers.get_mut(index) else { continue };
+            let Some(Some(viewer)) = self.viewers.get_mut(index) else { continue };
             let (latencies, window) = (&mut self.latencies_us, &self.window);
             match viewer.receive(&mut self.scratch, window, latencies) {
                 Ok(received) => self.bytes += received,
@@ -166,33 +223,63 @@ impl Load {
         Ok(())
     }
 
+    fn see_guests_off(&mut self, now_ns: u64) {
+        while let Some((_, index)) = self.guests.pop_front_if(|(due_ns, _)| *due_ns <= now_ns) {
+            if let Some(viewer) = self.viewers[index].take() {
+                self.past.guests += 1;
+                self.past.hear(&viewer, viewer.checker.first_keyframe_ns.is_some());
+                self.vacant.push(index);
+            }
+        }
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Viewer> {
+        self.viewers.iter().flatten()
+    }
+
     /// Whether every viewer that is left has all that was sent in the window.
     pub(crate) fn is_complete(&self) -> bool {
-        let mut left = self.viewers.iter().filter(|viewer| viewer.lost.is_none());
+        let mut left = self.present().filter(|viewer| viewer.lost.is_none());
         left.all(|viewer| viewer.checker.has_all_until(self.window.to_ns))
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
-        let mut verdict = Verdict::default();
-        if let Some((lost, error)) = &self.unopened {
-            verdict.faults.viewers_lost += lost;
-            verdict.reason = Some(error.to_string());
-        }
-        for viewer in &self.viewers {
-            let checker = &viewer.checker;
-            verdict.faults.add(&checker.faults);
-            verdict.longest_gaps_us.push(checker.longest_gap_ns / 1000);
-            if let (Some(asked), Some(seen)) = (viewer.asked_ns, checker.first_keyframe_ns) {
-                verdict.first_keyframes_us.push(seen.saturating_sub(asked) / 1000);
-            }
-            if viewer.lost.is_some() || !checker.has_all_until(self.window.to_ns) {
-                verdict.faults.viewers_lost += 1;
-                let reason = viewer.lost.as_ref().map(Error::to_string);
-                let silence = || "media stopped before the end of the window".to_owned();
-                verdict.reason.get_or_insert_with(|| reason.unwrap_or_else(silence));
+    pub(crate) fn verdict(&mut self) -> Verdict {
+        let mut verdict = std::mem::take(&mut self.past);
+        let has_guests = verdict.guests > 0;
+        for viewer in self.present().filter(|viewer| !viewer.is_guest) {
+            if has_guests {
+                let first = (verdict.first_media_us.len(), verdict.first_keyframes_us.len());
+                verdict.hear(viewer, viewer.checker.has_all_until(self.window.to_ns));
+                verdict.first_media_us.truncate(first.0);
+                verdict.first_keyframes_us.truncate(first.1);
+            } else {
+                verdict.hear(viewer, viewer.checker.has_all_until(self.window.to_ns));
             }
         }
         verdict
+    }
+}
+
+impl Verdict {
+    fn hear(&mut self, viewer: &Viewer, is_complete: bool) {
+        let checker = &viewer.checker;
+        self.faults.add(&checker.faults);
+        self.longest_gaps_us.push(checker.longest_gap_ns / 1000);
+        if let Some(asked_ns) = viewer.asked_ns {
+            let since = |seen_ns: u64| seen_ns.saturating_sub(asked_ns) / 1000;
+            self.first_media_us.extend(checker.first_media_ns.map(since));
+            self.first_keyframes_us.extend(checker.first_keyframe_ns.map(since));
+        }
+        match &viewer.lost {
+            Some(error) => self.lose(1, error),
+            None if !is_complete => self.lose(1, &Error::Silence),
+            None => {}
+        }
+    }
+
+    fn lose(&mut self, viewers: u64, error: &Error) {
+        self.faults.viewers_lost += viewers;
+        self.reason.get_or_insert_with(|| error.to_string());
     }
 }
 
@@ -213,12 +300,17 @@ impl Viewer {
         let now_ns = now_ns();
         let mut out = Vec::new();
         let checker = &mut self.checker;
-        self.session.push(&scratch[..len], &mut out, |message| {
+        let media = |message: Message<'_>| {
             let latency = checker.on_media(&message, now_ns, window);
             latencies_us.extend(latency.map(|ns| ns / 1000));
-        })?;
+        };
+        match &mut self.client {
+            Client::HttpFlv(client) => client.push(&scratch[..len], media)?,
+            Client::Rtmp(session) => session.push(&scratch[..len], &mut out, media)?,
+        }
         if !out.is_empty() {
-            if self.asked_ns.is_none() && self.session.has_asked() {
+            let has_asked = matches!(&self.client, Client::Rtmp(session) if session.has_asked());
+            if self.asked_ns.is_none() && has_asked {
                 self.asked_ns = Some(now_ns);
             }
             self.socket.write_all(&out).map_err(Error::io("writing as a viewer"))?;
@@ -234,8 +326,7 @@ mod tests {
 
     use super::*;
     use crate::chunk::{self, Header};
-    use crate::clip::{self, Clip, Frame};
-    use crate::session::Role;
+    use crate::clip::{self, Clip, Frame, Frames};
 
     /// What two viewers say of a server that sends six seconds of a clip at once, without the frames
     /// that `drops` picks.
@@ -243,10 +334,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = thread::spawn(move || {
-            let frames = Clip::new(200_000).frames().take_while(|frame| frame.time_ms <= 6000);
+            let clip = Clip::of(200_000).unwrap();
+            let frames = Frames::default().take_while(|frame| frame.time_ms <= 6000);
             let (mut body, mut out) = (Vec::new(), Vec::new());
             for frame in frames.filter(|frame| !drops(frame)) {
-                frame.write(u64::from(frame.time_ms), &mut body);
+                clip.write(&frame, u64::from(frame.time_ms), &mut body);
                 let type_id = frame.type_id;
                 let chunk_stream = if type_id == clip::AUDIO { 4 } else { 6 };
                 let timestamp = frame.time_ms;
@@ -258,15 +350,9 @@ mod tests {
             sockets.iter_mut().for_each(|socket| socket.write_all(&out).unwrap());
             sockets
         });
-        let wish = || Wish {
-            role: Role::Play,
-            tc_url: String::new(),
-            app: String::new(),
-            name: String::new(),
-        };
         let mut load = Load::new(Arc::default()).unwrap();
         load.window = Window { from_ns: 0, to_ns: 6000 };
-        load.open(address, Opening::Bare, [wish(), wish()].into_iter(), Duration::ZERO).unwrap();
+        load.open(address, [Opening::Bare, Opening::Bare].into_iter(), Duration::ZERO).unwrap();
         let deadline = now_ns() + 5_000_000_000;
         while !load.is_complete() && now_ns() < deadline {
             load.run_until(now_ns() + 1_000_000).unwrap();
@@ -281,7 +367,7 @@ mod tests {
 
         assert!(verdict.faults.is_clean(), "{verdict:?}");
         assert_eq!(load.latencies_us.len(), 2 * 150);
-        assert!(load.bytes > 2 * 150_000, "{} bytes", load.bytes);
+        assert!(load.bytes > 2 * 120_000, "{} bytes", load.bytes);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The machine under the measurement: cores, descriptors, signals, and what to write down of it.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,21 @@ pub(crate) fn spawn_on(core: Option<usize>, command: &mut Command) -> Result<Chi
     let child = command.spawn();
     sched_setaffinity(None, &ours).map_err(Error::io("affinity"))?;
     child.map_err(failed)
+}
+
+/// The processes that `parent` has started.
+pub(crate) fn children(parent: u32) -> std::io::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Ok(pid) = entry?.file_name().to_string_lossy().parse() else { continue };
+        // It may end while we look. The name before its state and its parent may contain spaces: proc(5).
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+        if after_name.split_whitespace().nth(1) == Some(&parent.to_string()) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
 }
 
 /// Raises the limit of open files as far as it goes.
@@ -74,6 +90,18 @@ pub(crate) fn watch_signals() -> Result<Arc<AtomicBool>, Error> {
     });
     watcher.map_err(Error::io("a thread"))?;
     Ok(stop)
+}
+
+/// The folder of all profiles, in one of which this program was built.
+pub(crate) fn target_folder() -> Result<PathBuf, Error> {
+    let ours = std::env::current_exe().map_err(Error::io("our own path"))?;
+    Ok(ours.ancestors().nth(2).unwrap_or(&ours).to_path_buf())
+}
+
+/// How many wanted to run in the last minute, ourselves included.
+pub(crate) fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0.0)
 }
 
 /// What figures mean nothing without.

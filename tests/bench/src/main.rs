@@ -1,32 +1,36 @@
-//! Measures what an RTMP viewer costs a server: CPU time, memory, latency, time to a picture.
+//! Measures what viewers and publishers cost a server: CPU time, memory, latency, time to a picture.
 //!
 //! ```text
-//! clip → publisher ─▶ server (another process, another core) ─▶ load → session → checker
+//! clip → publisher ─▶ server (another process, another core) ─▶ load → session, flv → checker
 //!                                                                            ↓
 //!                     process: CPU time, memory ───────────────▶ figures → report
 //! ```
 //!
-//! Start reading at [`run::measure`]. Every frame carries a [`stamp`]; a server that loses one makes
-//! the run invalid. With `--bare` the same is measured of a [`bare`] loop, in turn, since only
-//! ratios of interleaved runs mean anything on a machine that others use too.
+//! Start reading at [`run::measure`]; what is measured is a [`case`], and a [`preset`] is a list of these. Every frame
+//! carries a [`stamp`]; a server that loses one makes the run invalid. The same is measured of [`bare`] loops and of other
+//! servers, in turn, since only ratios of interleaved runs mean anything on a machine that others use too.
 
 mod amf;
 mod bare;
+mod case;
 mod checker;
 mod chunk;
 mod clip;
 mod clock;
 mod error;
 mod figures;
+mod flv;
 mod load;
 mod machine;
 mod options;
+mod preset;
 mod process;
 mod publisher;
 mod report;
 mod run;
 mod schedule;
 mod session;
+mod sockets;
 mod stamp;
 mod target;
 
@@ -37,10 +41,10 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
 
+use crate::case::Case;
 use crate::error::Error;
 use crate::options::{Command, Options};
 use crate::report::Report;
-use crate::target::Kind;
 
 /// Media was lost, or the generator was too slow.
 const INVALID: u8 = 1;
@@ -51,7 +55,7 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match options.command {
-        Some(Command::Bare(media)) => bare::run(media).map(|()| true),
+        Some(Command::Bare { method, media }) => bare::run(method, media).map(|()| true),
         None => measure_all(&options),
     };
     match outcome {
@@ -69,40 +73,37 @@ fn main() -> ExitCode {
 /// `true` if all runs are valid.
 fn measure_all(options: &Options) -> Result<bool, Error> {
     options.check()?;
-    let most = options.viewers.iter().max().copied().unwrap_or(0);
-    machine::make_room_for(most + options.media.streams)?;
+    let plan = options.cases();
+    let sockets = |case: &Case| case.viewers + case.media.streams;
+    machine::make_room_for(plan.iter().map(sockets).max().unwrap_or(0))?;
     if let Some((_, ours)) = options.cores()? {
         machine::pin(ours)?;
     }
     let stop = machine::watch_signals()?;
-    let ours = if options.url.is_some() { Kind::Url } else { Kind::Plugcast };
-    let mut plan = vec![(ours, 0)];
-    for viewers in &options.viewers {
-        plan.push((ours, *viewers));
-        plan.extend(options.bare.then_some((Kind::Bare, *viewers)));
-    }
     let mut report = Report::default();
     let outcome = repeat(options, &plan, &stop, &mut report);
     // What was measured before something went wrong took long enough.
     report.print();
-    if let Some(path) = &options.json {
-        report.write_json(path, options)?;
-    }
+    let folder = options.out.clone().map_or_else(machine::target_folder, Ok)?;
+    report.write_json(&folder.join("bench.json"), options)?;
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    report
+        .write_markdown(&folder.join("bench.md"), &format!("scripts/bench {}", typed.join(" ")))?;
     outcome?;
     Ok(report.is_valid())
 }
 
 fn repeat(
     options: &Options,
-    plan: &[(Kind, usize)],
+    plan: &[Case],
     stop: &Arc<AtomicBool>,
     report: &mut Report,
 ) -> Result<(), Error> {
     for round in 1..=options.rounds {
-        for (kind, viewers) in plan {
-            let label = kind.label();
-            eprintln!("round {round} of {}: {label}, {viewers} viewers …", options.rounds);
-            report.add(*kind, run::measure(*kind, *viewers, options, stop)?);
+        for case in plan {
+            let (subject, load) = (case.subject.label(), case.load_label());
+            eprintln!("round {round} of {}: {subject}, {load} …", options.rounds);
+            report.add(*case, run::measure(case, options, stop)?);
         }
     }
     Ok(())

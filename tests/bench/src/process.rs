@@ -12,8 +12,16 @@ pub(crate) struct Sample {
     system_ticks: u64,
     /// Nanoseconds on a CPU by thread.
     threads_ns: BTreeMap<u32, u64>,
-    pub anonymous_kib: u64,
-    pub resident_kib: u64,
+}
+
+/// What a server holds, in KiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Its own: neither its program nor a file.
+    pub anonymous: u64,
+    pub resident: u64,
+    /// Resident, shared pages divided by those who share them.
+    pub proportional: u64,
 }
 
 /// CPU time between two samples, in seconds.
@@ -37,9 +45,6 @@ impl Sample {
         let (user, system) = parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat"))?);
         self.user_ticks += user;
         self.system_ticks += system;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        self.anonymous_kib += parse_status(&status, "RssAnon:");
-        self.resident_kib += parse_status(&status, "VmRSS:");
         for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
             let entry = entry?;
             let Ok(thread) = entry.file_name().to_string_lossy().parse() else { continue };
@@ -79,6 +84,40 @@ impl Sample {
     }
 }
 
+impl Memory {
+    /// The kernel walks the page tables for this, in our time and not in the server's.
+    pub(crate) fn take(pids: &[u32]) -> Result<Self, Error> {
+        let mut memory = Self::default();
+        for pid in pids {
+            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
+                .map_err(Error::io(format!("looking at process {pid}")))?;
+            memory.anonymous += parse_kib(&text, "Anonymous:");
+            memory.resident += parse_kib(&text, "Rss:");
+            memory.proportional += parse_kib(&text, "Pss:");
+        }
+        Ok(memory)
+    }
+
+    /// The larger of each.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            anonymous: self.anonymous.max(other.anonymous),
+            resident: self.resident.max(other.resident),
+            proportional: self.proportional.max(other.proportional),
+        }
+    }
+}
+
+/// Open descriptors of some processes.
+pub(crate) fn descriptors(pids: &[u32]) -> Result<u64, Error> {
+    let mut count = 0;
+    for pid in pids {
+        let open = fs::read_dir(format!("/proc/{pid}/fd"));
+        count += open.map_err(Error::io(format!("looking at process {pid}")))?.count();
+    }
+    Ok(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
 #[expect(clippy::cast_precision_loss, reason = "figures for people, far below 2^53")]
 pub(crate) fn to_f64(number: u64) -> f64 {
     number as f64
@@ -91,7 +130,7 @@ fn parse_stat(text: &str) -> (u64, u64) {
     (fields.next().unwrap_or(0), fields.next().unwrap_or(0))
 }
 
-fn parse_status(text: &str, key: &str) -> u64 {
+fn parse_kib(text: &str, key: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
@@ -103,12 +142,13 @@ mod tests {
     #[test]
     fn reads_the_kernels_text() {
         let stat = "42 (a b) c) S 1 42 42 0 -1 4194560 100 0 0 0 1234 567 0 0 20 0 3 0 99 1 2";
-        let status = "Name:\tplugcast\nVmRSS:\t   20480 kB\nRssAnon:\t    8192 kB\nThreads:\t5\n";
+        let rollup =
+            "55d0-7ffc ---p 0000 00:00 0 [rollup]\nRss:        20480 kB\nPss:         8192 kB\n";
 
         assert_eq!(parse_stat(stat), (1234, 567));
-        assert_eq!(parse_status(status, "VmRSS:"), 20480);
-        assert_eq!(parse_status(status, "RssAnon:"), 8192);
-        assert_eq!(parse_status(status, "RssFile:"), 0);
+        assert_eq!(parse_kib(rollup, "Rss:"), 20480);
+        assert_eq!(parse_kib(rollup, "Pss:"), 8192);
+        assert_eq!(parse_kib(rollup, "Anonymous:"), 0);
     }
 
     #[test]
@@ -129,8 +169,12 @@ mod tests {
 
     #[test]
     fn sees_this_process() {
-        let sample = Sample::take(&[std::process::id()]).unwrap();
+        let ours = [std::process::id()];
+        let sample = Sample::take(&ours).unwrap();
+        let memory = Memory::take(&ours).unwrap();
 
-        assert!(sample.resident_kib > 0 && sample.threads() > 0, "{sample:?}");
+        assert!(sample.threads() > 0, "{sample:?}");
+        assert!(memory.resident > 0 && memory.proportional <= memory.resident, "{memory:?}");
+        assert!(descriptors(&ours).unwrap() >= 3);
     }
 }

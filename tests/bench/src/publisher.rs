@@ -31,6 +31,8 @@ struct Shared {
     stop: AtomicBool,
     /// Since the last look: how late a frame was sent, at most.
     late_ns: AtomicU64,
+    /// Sent in all.
+    bytes: AtomicU64,
 }
 
 struct Publisher {
@@ -46,11 +48,11 @@ impl Publishers {
         clip: Clip,
     ) -> Result<Self, Error> {
         let publishers: Vec<Publisher> =
-            wishes.map(|wish| Publisher::open(address, wish)).collect::<Result<_, _>>()?;
+            wishes.map(|wish| Publisher::open(address, wish, &clip)).collect::<Result<_, _>>()?;
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("publisher".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || send_all(publishers, clip, &shared)
+            move || send_all(publishers, &clip, &shared)
         });
         let thread = thread.map_err(Error::io("a thread"))?;
         Ok(Self { shared, thread: Some(thread) })
@@ -60,6 +62,11 @@ impl Publishers {
     /// server that does not read.
     pub(crate) fn take_lateness_ns(&self) -> u64 {
         self.shared.late_ns.swap(0, Ordering::Relaxed)
+    }
+
+    /// Sent since the start, by all.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.shared.bytes.load(Ordering::Relaxed)
     }
 
     /// # Errors
@@ -83,8 +90,8 @@ impl Drop for Publishers {
     }
 }
 
-fn send_all(mut publishers: Vec<Publisher>, clip: Clip, shared: &Shared) -> Result<(), Error> {
-    let mut schedule = Schedule::new(clip, publishers.len(), now_ns());
+fn send_all(mut publishers: Vec<Publisher>, clip: &Clip, shared: &Shared) -> Result<(), Error> {
+    let mut schedule = Schedule::new(publishers.len(), now_ns());
     let (mut body, mut out) = (Vec::new(), Vec::new());
     while !shared.stop.load(Ordering::Relaxed) {
         let due_ns = schedule.next_ns();
@@ -93,10 +100,11 @@ fn send_all(mut publishers: Vec<Publisher>, clip: Clip, shared: &Shared) -> Resu
         let publisher = &mut publishers[index];
         let sent_ns = now_ns();
         shared.late_ns.fetch_max(sent_ns.saturating_sub(due_ns), Ordering::Relaxed);
-        frame.write(sent_ns, &mut body);
+        clip.write(&frame, sent_ns, &mut body);
         out.clear();
         publisher.session.write(frame.type_id, frame.time_ms, &body, &mut out);
         publisher.send(&out)?;
+        shared.bytes.fetch_add(u64::try_from(out.len()).unwrap_or(0), Ordering::Relaxed);
         if frame.is_keyframe() {
             publisher.listen()?;
         }
@@ -105,7 +113,7 @@ fn send_all(mut publishers: Vec<Publisher>, clip: Clip, shared: &Shared) -> Resu
 }
 
 impl Publisher {
-    fn open(address: SocketAddr, wish: Wish) -> Result<Self, Error> {
+    fn open(address: SocketAddr, wish: Wish, clip: &Clip) -> Result<Self, Error> {
         let failed = || Error::io(format!("publisher to {address}"));
         let socket = TcpStream::connect_timeout(&address, IO_LIMIT).map_err(failed())?;
         socket.set_nodelay(true).map_err(failed())?;
@@ -130,7 +138,7 @@ impl Publisher {
             publisher.session.push(&input[..len], &mut out, |_| {})?;
         }
         out.clear();
-        for (type_id, body) in Clip::preamble() {
+        for (type_id, body) in clip.preamble() {
             publisher.session.write(type_id, 0, &body, &mut out);
         }
         publisher.send(&out)?;

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::clip::{Clip, FRAME_MS, Frame, Frames, GOP_FRAMES};
+use crate::clip::{FRAME_MS, Frame, Frames, GOP_FRAMES};
 
 const MS: u64 = 1_000_000;
 
@@ -27,13 +27,13 @@ struct Stream {
 }
 
 impl Schedule {
-    pub(crate) fn new(clip: Clip, streams: usize, start_ns: u64) -> Self {
+    pub(crate) fn new(streams: usize, start_ns: u64) -> Self {
         let gop_ns = u64::from(GOP_FRAMES * FRAME_MS) * MS;
         let mut schedule = Self { due: BinaryHeap::new(), streams: Vec::new() };
         for index in 0..streams {
             let share = u64::try_from(index * 1000 / streams).unwrap_or(0);
             let start_ns = start_ns + gop_ns * share / 1000;
-            let mut frames = clip.frames();
+            let mut frames = Frames::default();
             let Some(next) = frames.next() else { continue };
             schedule.streams.push(Stream { start_ns, frames, next });
             schedule.due.push(Reverse((start_ns, index)));
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn every_stream_runs_at_its_own_pace() {
-        let mut schedule = Schedule::new(Clip::new(200_000), 4, 1000 * MS);
+        let mut schedule = Schedule::new(4, 1000 * MS);
         let mut first = [None; 4];
         let mut counts = [0; 4];
         let mut last = 0;

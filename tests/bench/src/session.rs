@@ -77,8 +77,10 @@ impl Session {
     }
 
     /// For a server that sends chunks at once and reads nothing: the bare loop.
-    pub(crate) fn bare(wish: Wish) -> Self {
-        Self::with_phase(wish, Phase::Ready)
+    pub(crate) fn bare() -> Self {
+        let nothing = String::new;
+        let (tc_url, app, name) = (nothing(), nothing(), nothing());
+        Self::with_phase(Wish { role: Role::Play, tc_url, app, name }, Phase::Ready)
     }
 
     fn with_phase(wish: Wish, phase: Phase) -> Self {
