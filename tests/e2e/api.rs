@@ -1,5 +1,6 @@
 //! The operator's hand in a running server: stop, block, kick, and what is told of it.
 
+use std::fs;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -145,7 +146,7 @@ fn events_are_told_in_order() {
 
 #[test]
 fn the_log_is_read_and_turned_up_while_running() {
-    let server = Server::start(&json!({}));
+    let mut server = Server::start(&json!({ "log": { "dir": "../logs" } }));
     let tail = Events::open(server.address("http"), "/api/v1/logs/tail", &server.token());
     let has = |text: &str| tail.seen().iter().any(|line| line.data.contains(text));
     wait::until("the lines from before", LIMIT, || has("server.ready").then_some(()));
@@ -173,6 +174,12 @@ fn the_log_is_read_and_turned_up_while_running() {
     });
     assert!(!has("stream.start"), "the host logs at info");
     drop(feed);
+    server.terminate();
+    assert!(server.wait(LIMIT).success());
+    // The file is the same log.
+    let file = fs::read_to_string(server.folder().join("logs/plugcast.log")).unwrap();
+    assert_eq!(file.lines().count(), server.log_tail(usize::MAX).lines().count());
+    assert!(!file.contains("stream.start") && file.contains(r#""level":"DEBUG","target":"rtmp"#));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod faults;
 mod flv;
 mod front;
 mod join;
+mod log_files;
 mod matrix;
 mod metrics;
 mod republish;

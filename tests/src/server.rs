@@ -122,18 +122,24 @@ impl Setup {
     fn spawn_with(self, turn: Turn) -> Server {
         let file = self.folder.path().join("config/plugcast.yaml");
         fs::write(&file, to_yaml(&self.config)).expect("the temporary folder is writable");
-        let process = Process::spawn(
-            "plugcast",
-            Command::new(artifacts::server_binary())
-                .arg("run")
-                .arg("-c")
-                .arg(&file)
-                .current_dir(self.folder.path())
-                .env_remove("PLUGCAST_CONFIG")
-                .env("RUST_BACKTRACE", "1"),
-        );
+        let process = run_in(self.folder.path());
         Server { process, data: self.folder.path().join("data"), folder: self.folder, turn }
     }
+}
+
+/// Starts the server with the config in a folder.
+#[track_caller]
+fn run_in(folder: &Path) -> Process {
+    Process::spawn(
+        "plugcast",
+        Command::new(artifacts::server_binary())
+            .arg("run")
+            .arg("-c")
+            .arg(folder.join("config/plugcast.yaml"))
+            .current_dir(folder)
+            .env_remove("PLUGCAST_CONFIG")
+            .env("RUST_BACKTRACE", "1"),
+    )
 }
 
 /// A running server. Killed when dropped; its log is printed when the test has failed.
@@ -141,7 +147,7 @@ impl Setup {
 pub struct Server {
     process: Process,
     data: PathBuf,
-    #[expect(dead_code, reason = "removed when dropped")]
+    /// Removed when dropped.
     folder: TempDir,
     #[expect(dead_code, reason = "held")]
     turn: Turn,
@@ -154,8 +160,9 @@ impl Server {
         Setup::new().config(change).start()
     }
 
+    /// Waits until the server is ready.
     #[track_caller]
-    fn await_ready(&mut self) {
+    pub fn await_ready(&mut self) {
         let ready = wait::try_until(START_LIMIT, || {
             if !self.process.is_running() {
                 return Some(false);
@@ -290,6 +297,23 @@ impl Server {
         let line =
             status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says VmRSS");
         line.trim().trim_end_matches(" kB").parse().expect("VmRSS is a number")
+    }
+
+    /// The folder that has everything of this server in it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the server again after its end, with the same folders and config; it may well refuse.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        assert!(!self.process.is_running(), "the server still runs");
+        self.process = run_in(self.folder.path());
+    }
+
+    /// Sends a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     pub fn is_running(&mut self) -> bool {

@@ -290,6 +290,10 @@ impl Draft {
         for folder in &mut server.plugin_dirs {
             *folder = base(&["server", "plugin_dirs"]).join(&folder);
         }
+        // Empty is no folder, not the one beside the file.
+        if !config.log.dir.as_os_str().is_empty() {
+            config.log.dir = base(&["log", "dir"]).join(&config.log.dir);
+        }
         for (name, profile) in &mut config.tls {
             profile.certificate = base(&["tls", name, "certificate"]).join(&profile.certificate);
             profile.key = base(&["tls", name, "key"]).join(&profile.key);

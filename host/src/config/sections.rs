@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use plugin_api::net::ProxyProtocol;
-use plugin_api::units::{ByteSize, HumanDuration};
+use plugin_api::units::{ByteSize, HumanDuration, OptionalDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ use super::address::{Cidr, Listen};
 use super::memory::MemoryLimit;
 use super::streams::{Fanout, Publish, Ring, Subscribe};
 use crate::auth::rules::Rule;
-use crate::log::Levels;
+use crate::log::{FileSettings, Levels};
 
 /// The whole config.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -147,8 +147,8 @@ impl Default for Http {
     }
 }
 
-/// What is logged, on stderr.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// What is logged, on stderr and in files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`. `trace` logs every message of every
@@ -161,9 +161,49 @@ pub struct Log {
     /// Levels of single parts: the name of a plugin instance, or a module of the host such as
     /// `plugcast::hub`. Default: none.
     pub targets: BTreeMap<String, LogLevel>,
+
+    /// Folder for log files, relative to the config file; empty for none. Created when it does not exist. The
+    /// file is `plugcast.log`; lines that can't be written are counted and lost, and hold up nobody. Default: none.
+    pub dir: PathBuf,
+
+    /// A log file that would grow beyond this is put aside (`plugcast-00000001.log` and so on), and a new one begun;
+    /// at least 64 KiB. Default: `64MiB`.
+    pub max_size: ByteSize,
+
+    /// So is a log file that is older than this; `off`: however old. Default: `1d`.
+    pub rotate_after: OptionalDuration,
+
+    /// Log files that are kept, the one that is written included; the oldest goes first. Default: 10.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_files: u16,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::default(),
+            format: LogFormat::default(),
+            targets: BTreeMap::new(),
+            dir: PathBuf::new(),
+            max_size: ByteSize::from_mib(64),
+            rotate_after: OptionalDuration::from_secs(86_400),
+            max_files: 10,
+        }
+    }
 }
 
 impl Log {
+    /// `None`: no log files.
+    #[must_use]
+    pub fn files(&self) -> Option<FileSettings> {
+        (!self.dir.as_os_str().is_empty()).then(|| FileSettings {
+            dir: self.dir.clone(),
+            max_size: self.max_size.get().max(FileSettings::SIZE_MIN),
+            rotate_after: self.rotate_after.get(),
+            max_files: usize::from(self.max_files),
+        })
+    }
+
     /// As the log uses them.
     #[must_use]
     pub fn levels(&self) -> Levels {

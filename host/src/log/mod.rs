@@ -1,7 +1,7 @@
-//! The log: one line for each event, on stderr, as text or JSON.
+//! The log: one line for each event, on stderr and in files, as text or JSON.
 //!
 //! ```text
-//! tracing event of the host ─▶ line ─▶ levels ─▶ masked ─▶ stderr, and the newest lines for the API
+//! tracing event of the host ─▶ line ─▶ levels ─▶ masked ─▶ stderr, files, and the newest lines for the API
 //! a plugin's record ──────────▶  └──▶ with an event's name ─▶ masked ─▶ bus
 //! ```
 //!
@@ -9,6 +9,7 @@
 //! may change. Plugins have targets that are known only at run time, which `tracing` cannot express:
 //! they come in through [`Handle::write`], past the macros, with the same levels and the same form.
 
+mod file;
 mod levels;
 mod line;
 pub mod mask;
@@ -19,7 +20,7 @@ mod tests;
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
@@ -30,11 +31,13 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
+pub use file::Settings as FileSettings;
 pub use levels::Levels;
 pub use line::Line;
 
 pub use tail::{Follow, LINES_MAX};
 
+use self::file::Files;
 use self::tail::Tail;
 use crate::config::{Log, LogFormat};
 use crate::event::{Bus, Full};
@@ -44,14 +47,21 @@ const BUS_LEVEL: Level = Level::INFO;
 /// The field that holds an event's name.
 const EVENT: &str = "event";
 
-/// Sends everything that the process logs to stderr. Once in the life of a process.
+/// Sends everything that the process logs to stderr, and to files if the config says so. Once in the life of a process.
 ///
 /// # Errors
 ///
 /// When a log was already set up.
 pub fn init(config: &Log) -> Result<Handle, SetGlobalDefaultError> {
-    let handle = Handle::new(config, Box::new(std::io::stderr()));
+    let (files, problem) = match config.files().map(Files::start).transpose() {
+        Ok(files) => (files, None),
+        Err(error) => (None, Some(error)),
+    };
+    let handle = Handle::with_files(config, Box::new(std::io::stderr()), files);
     tracing::subscriber::set_global_default(handle.subscriber())?;
+    if let Some(error) = problem {
+        tracing::error!(event = "log.file_failed", "no thread to write the log file: {error}");
+    }
     Ok(handle)
 }
 
@@ -65,16 +75,24 @@ struct Shared {
     levels: RwLock<Levels>,
     format: LogFormat,
     out: Mutex<Box<dyn Write + Send>>,
+    files: Option<Files>,
     tail: Tail,
     bus: Bus,
 }
 
 impl Handle {
+    /// Without files.
+    #[cfg(test)]
     pub(crate) fn new(config: &Log, out: Box<dyn Write + Send>) -> Self {
+        Self::with_files(config, out, None)
+    }
+
+    fn with_files(config: &Log, out: Box<dyn Write + Send>, files: Option<Files>) -> Self {
         let shared = Shared {
             levels: RwLock::new(config.levels()),
             format: config.format,
             out: Mutex::new(out),
+            files,
             tail: Tail::new(),
             bus: Bus::default(),
         };
@@ -122,6 +140,18 @@ impl Handle {
         self.shared.tail.follow()
     }
 
+    /// Lines that reached no file, though they should have.
+    pub fn dropped(&self) -> u64 {
+        self.shared.files.as_ref().map_or(0, Files::dropped)
+    }
+
+    /// Waits until all lines so far are in the file, or the time is over.
+    pub fn flush(&self, limit: Duration) {
+        if let Some(files) = &self.shared.files {
+            files.flush(limit);
+        }
+    }
+
     /// Writes a line if its level is on, and puts it on the bus if it is an event. The caller waits while stderr is
     /// blocked, and for nobody else.
     pub fn write(&self, line: &Line<'_>) {
@@ -138,7 +168,11 @@ impl Handle {
             LogFormat::Json => line.json(),
             LogFormat::Text => line.text(),
         };
-        self.shared.tail.push(&written);
+        let line: Arc<str> = written.as_str().into();
+        if let Some(files) = &self.shared.files {
+            files.push(&line);
+        }
+        self.shared.tail.push(line);
         written.push('\n');
         // A closed stderr must not stop the server, and there is nowhere to report it.
         let _ = self.shared.out.lock().write_all(written.as_bytes());

@@ -37,8 +37,7 @@ impl Tail {
     }
 
     /// Adds a line, written and masked.
-    pub(super) fn push(&self, line: &str) {
-        let line: Arc<str> = line.into();
+    pub(super) fn push(&self, line: Arc<str>) {
         let mut forgotten = Vec::new();
         let mut ring = self.ring.lock();
         ring.bytes += line.len();
@@ -72,10 +71,10 @@ mod tests {
     #[tokio::test]
     async fn keeps_the_newest_and_goes_on_without_a_gap() {
         let tail = Tail::new();
-        (0..LINES_MAX + 5).for_each(|n| tail.push(&n.to_string()));
+        (0..LINES_MAX + 5).for_each(|n| tail.push(n.to_string().into()));
 
         let (kept, mut live) = tail.follow().unwrap();
-        tail.push("next");
+        tail.push("next".into());
 
         assert_eq!((kept.len(), &*kept[0], &*kept[LINES_MAX - 1]), (LINES_MAX, "5", "1004"));
         assert_eq!(live.next().await, Received::Item("next".into()));
@@ -86,7 +85,7 @@ mod tests {
         let tail = Tail::new();
         let long = "x".repeat(BYTES_MAX / 2);
 
-        (0..4).for_each(|_| tail.push(&long));
+        (0..4).for_each(|_| tail.push(long.as_str().into()));
 
         assert_eq!(tail.newest().len(), 2);
     }

@@ -27,6 +27,8 @@ pub struct HostFigures {
     pub plugins_faulted: u64,
     pub tasks: u64,
     pub task_panics: u64,
+    /// Lines that reached no log file, though they should have.
+    pub log_lines_dropped: u64,
     /// Of all listeners, since the start.
     pub connections_accepted: u64,
     pub connections_refused: RefusedCounts,
@@ -70,6 +72,7 @@ impl Collector for Host {
         gauge(e, "plugins_faulted", "Plugin instances stopped for faults.", host.plugins_faulted)?;
         gauge(e, "tasks", "Nodes of the task tree.", host.tasks)?;
         counter(e, "task_panics", "Panics caught in tasks.", host.task_panics)?;
+        counter(e, "log_lines_dropped", "Lines that reached no log file.", host.log_lines_dropped)?;
         counter(
             e,
             "connections_accepted",

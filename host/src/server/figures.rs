@@ -198,6 +198,7 @@ impl metrics::Source for Figures {
             plugins_faulted: in_state(State::Faulted) + in_state(State::Stuck),
             tasks: count(services.tasks.nodes()),
             task_panics: services.tasks.panics(),
+            log_lines_dropped: services.log.dropped(),
             connections_accepted: services.net.connections(),
             connections_refused: services.net.refused(),
         }

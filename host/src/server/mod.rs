@@ -38,6 +38,8 @@ use crate::task;
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How often files of certificates are looked at.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(2);
+/// What the log file gets at the end to take what is left.
+const LOG_FLUSH_LIMIT: Duration = Duration::from_millis(500);
 /// Below this many descriptors a busy server runs out of them.
 const NOFILE_WANTED: u64 = 65_536;
 
@@ -102,7 +104,7 @@ pub fn run(loaded: Loaded, search: Search) -> Result<(), StartError> {
     let log = log::init(&loaded.config.log).map_err(|error| other(&error))?;
     announce(&loaded);
     let runtime = build_runtime(&loaded.config).map_err(|error| other(&error))?;
-    let server = Server::start(loaded, search, log, &runtime);
+    let server = Server::start(loaded, search, log.clone(), &runtime);
     let outcome = match server {
         Ok(server) => {
             let cause = runtime.block_on(until_signal());
@@ -113,6 +115,7 @@ pub fn run(loaded: Loaded, search: Search) -> Result<(), StartError> {
     };
     // Plugins that are stuck hold threads of the runtime; the process ends without them.
     runtime.shutdown_timeout(Duration::from_millis(500));
+    log.flush(LOG_FLUSH_LIMIT);
     outcome
 }
 
