@@ -4,6 +4,7 @@ pub(crate) mod abi;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub(crate) mod crash;
 pub mod event;
 pub mod fanout;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use harness::clips::Clip;
@@ -11,9 +12,10 @@ use harness::rtmp::feed::{Feed, repeated};
 use harness::rtmp::{Player, Publisher};
 use harness::server::{Server, items};
 use harness::wait;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::{LIMIT, feed};
+use crate::{LIMIT, crash, feed};
 
 #[track_caller]
 fn ended(server: &Server, role: &str) -> Vec<Value> {
@@ -218,7 +220,8 @@ fn a_secret_shows_up_nowhere() {
         { "stream": "live/**", "allow": "publish", "key": MARKER },
         { "stream": "**", "allow": "play" },
     ]);
-    let server = Server::start(&json!({ "auth": rules, "log": { "level": "trace" } }));
+    let log = json!({ "level": "trace", "dir": "../data/logs" });
+    let mut server = Server::start(&json!({ "auth": rules, "log": log }));
     let address = server.address("http");
     let token = server.token();
     let tail = Events::open(address, "/api/v1/logs/tail", &token);
@@ -272,4 +275,17 @@ fn a_secret_shows_up_nowhere() {
     let leaks: Vec<&str> = log.lines().filter(|line| line.contains(MARKER)).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
     assert!(!log.contains(&token), "the token is in the log");
+
+    // In what is left on the disk, a crash included. `admin.token` is where the token belongs.
+    server.signal(Signal::SEGV);
+    assert_eq!(server.wait(LIMIT).signal(), Some(Signal::SEGV.as_raw()));
+    let report = crash::report(&server);
+    assert!(report.starts_with("reason: SIGSEGV sent by process "), "{report}");
+    assert!(report.contains("\nauth: [") && report.contains(r#"":"TRACE""#), "{report}");
+    let file = fs::read_to_string(server.folder().join("data/logs/plugcast.log")).unwrap();
+    assert!(file.contains("live/x"), "{file}");
+    for text in [&report, &file] {
+        let leaks = |line: &&str| line.contains(MARKER) || line.contains(&token);
+        assert_eq!(text.lines().find(leaks), None);
+    }
 }

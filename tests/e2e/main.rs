@@ -4,6 +4,7 @@
 mod api;
 mod c_plugin;
 mod config_errors;
+mod crash;
 mod faults;
 mod flv;
 mod front;

@@ -37,6 +37,7 @@ pub use self::loads::ThreadInfo;
 use self::viewer::Control;
 pub use self::viewer::{Detached, Error, INJECT_BYTES_MAX, Viewer};
 use self::worker::Worker;
+use crate::crash;
 use crate::hub::Reason;
 use crate::hub::feed::Prepared;
 use crate::net::Conn;
@@ -99,7 +100,9 @@ impl Fanout {
             let worker =
                 Worker::new(index, settings, Arc::clone(&inbox), pool.clone(), Arc::clone(&loads))?;
             let name = format!("fanout-{index}");
-            let handle = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
+            let handle = std::thread::Builder::new()
+                .name(name)
+                .spawn(move || crash::essential(|| worker.run()))?;
             threads.push(Thread { inbox, handle: Mutex::new(Some(handle)) });
         }
         let (next_number, stopped) = (AtomicU64::new(1), AtomicBool::new(false));

@@ -14,6 +14,7 @@ use super::route::{ROUTES, Route};
 use super::worker::{Accepted, QUEUE_MAX, Stage, State, Worker};
 use super::{Error, Settings, Source};
 use crate::auth::token::Token;
+use crate::crash;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::net::{ListenOptions, Listener, Net};
@@ -78,7 +79,7 @@ pub(super) fn start_with(
             Worker { state: Arc::clone(&state), routes, connections: queue, stage: stages.clone() };
         let (end, ended) = oneshot::channel();
         let run = move || {
-            worker.run();
+            crash::essential(|| worker.run());
             drop(end);
         };
         let handle = std::thread::Builder::new()

@@ -119,8 +119,8 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds.
-struct Timestamp(SystemTime);
+/// RFC 3339 in UTC with milliseconds. Allocates nothing.
+pub(crate) struct Timestamp(pub(crate) SystemTime);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,6 +130,20 @@ impl fmt::Display for Timestamp {
         let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
         let millis = since.subsec_millis();
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
+/// The same for names of files: `20260522T170612.345Z`. They sort by time. Allocates nothing.
+pub(crate) struct Compact(pub(crate) SystemTime);
+
+impl fmt::Display for Compact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let secs = since.as_secs();
+        let (year, month, day) = date(secs / 86_400);
+        let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
+        let millis = since.subsec_millis();
+        write!(f, "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}.{millis:03}Z")
     }
 }
 

@@ -34,6 +34,7 @@ use tracing_subscriber::registry::Registry;
 pub use file::Settings as FileSettings;
 pub use levels::Levels;
 pub use line::Line;
+pub(crate) use line::{Compact, Timestamp};
 
 pub use tail::{Follow, LINES_MAX};
 
@@ -130,6 +131,11 @@ impl Handle {
     /// The newest lines as they were written, at most [`LINES_MAX`].
     pub fn newest(&self) -> Vec<Arc<str>> {
         self.shared.tail.newest()
+    }
+
+    /// Gives the newest `count` lines to `each`, without waiting and without allocating; `false` when that can't be done now.
+    pub(crate) fn try_newest(&self, count: usize, each: impl FnMut(&str)) -> bool {
+        self.shared.tail.try_newest(count, each)
     }
 
     /// The newest lines, and then those that follow.

@@ -56,6 +56,13 @@ impl Tail {
         self.ring.lock().lines.iter().cloned().collect()
     }
 
+    pub(super) fn try_newest(&self, count: usize, mut each: impl FnMut(&str)) -> bool {
+        let Some(ring) = self.ring.try_lock() else { return false };
+        let older = ring.lines.len().saturating_sub(count);
+        ring.lines.iter().skip(older).for_each(|line| each(line));
+        true
+    }
+
     pub(super) fn follow(&self) -> Result<Follow, Full> {
         let ring = self.ring.lock();
         let live = self.channel.subscribe()?;

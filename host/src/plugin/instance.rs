@@ -3,6 +3,8 @@
 //! Instances are never freed: a plugin that kept the table it was given must find it alive, whatever it does wrong.
 #![expect(unsafe_code, reason = "finds the instance behind the table that a plugin passes back")]
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -73,7 +75,7 @@ impl Instance {
             pool: Pool::new(Arc::clone(&services.memory)),
             handles: Handles::new(owner),
             node,
-            census: Census::default(),
+            census: Census::new(name),
             metrics: services.metrics.instance(name),
             parkers: crate::abi::thread::Parkers::default(),
             services,
@@ -136,9 +138,20 @@ impl Instance {
     }
 }
 
+thread_local! {
+    /// The instance whose code this thread runs. A plain pointer without a destructor: a signal handler reads it.
+    static CURRENT: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// The instance that this thread is in a call of; the host's code that the call reached counts as well.
+pub(crate) fn current() -> Option<&'static str> {
+    CURRENT.get()
+}
+
 /// Counts what of a plugin is alive or running, so that its end can be waited for.
-#[derive(Default)]
 pub(crate) struct Census {
+    /// The instance, for [`current`].
+    name: &'static str,
     /// Calls into the plugin that have not returned.
     inside: AtomicUsize,
     /// Contexts whose `drop` has not been called: futures, registrations, threads.
@@ -148,10 +161,22 @@ pub(crate) struct Census {
 }
 
 impl Census {
-    /// Marks a call into the plugin, until the guard is dropped.
+    /// Of an instance, which is never freed either.
+    fn new(name: &str) -> Self {
+        Self {
+            name: Box::leak(name.into()),
+            inside: AtomicUsize::new(0),
+            contexts: AtomicUsize::new(0),
+            changed: Condvar::new(),
+            lock: Mutex::new(()),
+        }
+    }
+
+    /// Marks a call of this thread into the plugin, until the guard is dropped.
     pub(crate) fn enter(&'static self) -> Inside {
         self.inside.fetch_add(1, Ordering::AcqRel);
-        Inside(self)
+        let outer = CURRENT.replace(Some(self.name));
+        Inside { census: self, outer, _this_thread: PhantomData }
     }
 
     /// Marks a context that the plugin has handed over, until the guard is dropped.
@@ -179,12 +204,18 @@ impl Census {
 }
 
 /// See [`Census::enter`].
-pub(crate) struct Inside(&'static Census);
+pub(crate) struct Inside {
+    census: &'static Census,
+    /// Whose call this one was made within.
+    outer: Option<&'static str>,
+    _this_thread: PhantomData<*const ()>,
+}
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        if self.0.inside.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.changed.notify_all();
+        CURRENT.set(self.outer);
+        if self.census.inside.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.census.changed.notify_all();
         }
     }
 }

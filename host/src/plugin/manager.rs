@@ -13,6 +13,7 @@ use super::discovery::{Found, Search, Verdict};
 use super::lifecycle::{self, Ended, Running};
 use super::manifest::Manifest;
 use crate::config;
+use crate::crash;
 use crate::server::Services;
 
 /// Faults within [`FAULT_WINDOW`] that stop an instance.
@@ -181,6 +182,8 @@ impl Manager {
                 }
             }
         }
+        // With the faults of the last second.
+        crash::set_plugins(self.list());
     }
 
     /// Everything found and everything configured.
@@ -208,8 +211,10 @@ impl Manager {
             Some((path, manifest, entry.info.instance.clone(), entry.config.clone()))
         });
         let Some(Some((path, manifest, name, config))) = what else { return };
+        crash::set_plugins(self.list());
         let started = lifecycle::start(&path, &manifest, &name, config, &self.services);
         self.with(index, |entry| entry.started(started));
+        crash::set_plugins(self.list());
     }
 
     fn stop(&self, index: usize, timeout: Duration) {
@@ -221,6 +226,7 @@ impl Manager {
         let Some(Some(running)) = running else { return };
         let ended = running.stop(timeout);
         self.with(index, |entry| entry.ended(ended));
+        crash::set_plugins(self.list());
     }
 }
 

@@ -20,6 +20,7 @@ use self::figures::{Figures, Phase};
 use crate::auth::engine::Engine;
 use crate::auth::token::{self, Token};
 use crate::config::{Config, ConfigFile, Loaded};
+use crate::crash;
 use crate::fanout::Fanout;
 use crate::http::{self, HttpServer};
 use crate::hub::Hub;
@@ -103,6 +104,12 @@ pub fn run(loaded: Loaded, search: Search) -> Result<(), StartError> {
     let other = |error: &dyn std::fmt::Display| StartError::Other(error.to_string());
     let log = log::init(&loaded.config.log).map_err(|error| other(&error))?;
     announce(&loaded);
+    crash::install(&loaded, &log);
+    crash::essential(|| run_logged(loaded, search, log))
+}
+
+fn run_logged(loaded: Loaded, search: Search, log: log::Handle) -> Result<(), StartError> {
+    let other = |error: &dyn std::fmt::Display| StartError::Other(error.to_string());
     let runtime = build_runtime(&loaded.config).map_err(|error| other(&error))?;
     let server = Server::start(loaded, search, log.clone(), &runtime);
     let outcome = match server {
@@ -113,6 +120,9 @@ pub fn run(loaded: Loaded, search: Search) -> Result<(), StartError> {
         }
         Err(error) => Err(error),
     };
+    if let Err(StartError::Other(problem)) = &outcome {
+        crash::failed_start(problem);
+    }
     // Plugins that are stuck hold threads of the runtime; the process ends without them.
     runtime.shutdown_timeout(Duration::from_millis(500));
     log.flush(LOG_FLUSH_LIMIT);
@@ -302,7 +312,7 @@ impl Server {
 
     fn spawn_ticks(&self) {
         let hub = Arc::clone(&self.services.hub);
-        self.services.runtime.spawn(async move {
+        crash::essential_task(&self.services.runtime, async move {
             let mut interval = tokio::time::interval(Hub::TICK);
             loop {
                 interval.tick().await;
