@@ -12,6 +12,7 @@ mod join;
 mod log_files;
 mod matrix;
 mod metrics;
+mod page;
 mod republish;
 mod secure;
 mod slow_viewer;

@@ -74,6 +74,39 @@ pub fn send(
         .unwrap_or_else(|error| panic!("{method} {path} from {address}: {error}"))
 }
 
+/// A body of JSON to something that is slow to answer, and keeps the connection whatever it is asked.
+///
+/// # Errors
+/// There is no answer within `limit`.
+pub fn send_json(
+    limit: Duration,
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> std::io::Result<Response> {
+    let (head, body) = (head(address, method, path, None), body.to_string());
+    let length = body.len();
+    let request =
+        format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
+    let mut socket = TcpStream::connect_timeout(&address, limit)?;
+    socket.set_read_timeout(Some(limit))?;
+    socket.write_all(request.as_bytes())?;
+    let (mut bytes, mut part) = (Vec::new(), vec![0; 1 << 16]);
+    loop {
+        let n = socket.read(&mut part)?;
+        bytes.extend_from_slice(&part[..n]);
+        if let Some((response, _)) = parse_begun(&bytes)
+            && response.header("content-length") == Some(&response.body.len().to_string())
+        {
+            return Ok(response);
+        }
+        if n == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
 fn head(address: SocketAddr, method: &str, path: &str, token: Option<&str>) -> String {
     let authorization =
         token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();

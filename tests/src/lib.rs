@@ -2,12 +2,13 @@
 //! and the comparison of what a viewer received with what was published.
 //!
 //! Reading order: [`server`] starts `plugcast` with the libraries of the target folder; [`clips`] makes the media;
-//! [`encoder`] and [`viewer`] run ffmpeg and others; [`rtmp`] is a client that can also misbehave; [`media`] compares.
+//! [`encoder`] and [`viewer`] run ffmpeg and others; [`browser`] runs Chromium; [`rtmp`] is a client that can also misbehave; [`media`] compares.
 //!
 //! Nothing here imports the server or a plugin: they would share their mistakes.
 
 pub mod amf;
 pub mod artifacts;
+pub mod browser;
 pub mod clips;
 pub mod encoder;
 pub mod flv;
