@@ -1,5 +1,7 @@
 //! Who is let in: the one place that decides it, by the class of the route.
 
+use std::time::{Duration, Instant};
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -9,11 +11,24 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpMessage as _, HttpResponse};
 
+use super::serve::Found;
 use super::worker::State;
 use super::{Class, Problem, peer};
 use crate::auth::token::Token;
+use crate::log::quiet::Quiet;
+use crate::net::bucket;
+
+/// Between two lines of the log about one address that has no token.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
+/// Addresses that have such a line in that time.
+const REFUSED_ADDRESSES_MAX: usize = 64;
+
+/// For lines about those who are refused.
+pub(super) fn quiet() -> Quiet {
+    Quiet::new(REFUSED_INTERVAL, REFUSED_ADDRESSES_MAX)
+}
 
 /// Calls the route, or refuses.
 pub(super) async fn admit<B: MessageBody + 'static>(
@@ -38,7 +53,10 @@ pub(super) async fn admit<B: MessageBody + 'static>(
     };
     let mut response = match may_pass {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
-        Err(denied) => request.into_response(denied.into_response()),
+        Err(denied) => {
+            note(&request, &state, denied);
+            request.into_response(denied.into_response())
+        }
     };
     finish(class, response.headers_mut());
     state.metrics.http().count(class.name(), response.status().as_u16());
@@ -67,6 +85,27 @@ impl Denied {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         response
     }
+}
+
+/// Counts the refusal, and logs it unless the address has had a line within the last second.
+fn note(request: &ServiceRequest, state: &State, denied: Denied) {
+    state.metrics.http().auth_refused.inc();
+    let Some(peer) = request.peer_addr().map(|peer| peer.ip()) else { return };
+    let client = peer::client(peer, request.headers(), &state.settings.trusted_proxies);
+    // Who claims to come from elsewhere is still who is connected.
+    let client = client.unwrap_or(peer).to_canonical();
+    let Some(left_out) = state.refusals.may_log(bucket(client), Instant::now()) else { return };
+    // The pattern, not the path: paths and queries may have secrets in them.
+    let found = request.extensions().get::<Found>().map(|found| found.route.pattern.to_string());
+    let route = found.or_else(|| request.match_pattern()).unwrap_or_default();
+    let reason = match denied {
+        Denied::NoToken => "no token",
+        Denied::WrongToken => "a wrong token",
+    };
+    tracing::warn!(
+        event = "auth.refused", action = "admin", peer = %client, method = %request.method(), route, reason,
+        left_out, "refused"
+    );
 }
 
 /// Exactly one header with the one scheme, whose name is read without case (RFC 9110, section 11.1).

@@ -2,6 +2,8 @@
 //!
 //! Paths are matched as they are on the wire, each once: what `%2F` stands for is decided by whoever reads the value.
 
+use std::fmt;
+
 /// Segments of a pattern, and so of a path that is looked at.
 const SEGMENTS_MAX: usize = 32;
 
@@ -47,6 +49,16 @@ impl Segment {
             (Self::One(_), Self::One(_)) | (Self::Rest(_), Self::Rest(_)) => true,
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.segments.iter().try_for_each(|segment| match segment {
+            Segment::Literal(text) => write!(f, "/{text}"),
+            Segment::One(name) => write!(f, "/{{{name}}}"),
+            Segment::Rest(name) => write!(f, "/{{{name}...}}"),
+        })
     }
 }
 

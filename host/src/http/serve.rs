@@ -40,7 +40,8 @@ const RETRY_AFTER_SECONDS: &str = "5";
 /// How often a connection is looked at that has not sent its last answer yet.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(10);
 
-const METHODS: [(u32, Method); 5] = [
+/// Those that a plugin can have.
+pub(super) const METHODS: [(u32, Method); 5] = [
     (abi::GET, Method::GET),
     (abi::POST, Method::POST),
     (abi::PUT, Method::PUT),
@@ -49,8 +50,8 @@ const METHODS: [(u32, Method); 5] = [
 ];
 
 /// A route that was found, on its way to [`answer`].
-struct Found {
-    route: Arc<PluginRoute>,
+pub(super) struct Found {
+    pub(super) route: Arc<PluginRoute>,
     params: Params,
 }
 

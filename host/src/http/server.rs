@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::io::Counted;
 use super::route::{ROUTES, Route};
 use super::worker::{Accepted, QUEUE_MAX, Stage, State, Worker};
-use super::{Error, Settings, Source};
+use super::{Error, Settings, Source, guard};
 use crate::auth::token::Token;
 use crate::crash;
 use crate::log;
@@ -57,7 +57,12 @@ pub fn start(
     log: log::Handle,
 ) -> Result<HttpServer, Error> {
     let plugins = settings.plugins.clone();
-    let server = start_with(net, parent, State { settings, source, token, metrics, log }, ROUTES)?;
+    let server = start_with(
+        net,
+        parent,
+        State { settings, source, token, metrics, log, refusals: guard::quiet() },
+        ROUTES,
+    )?;
     plugins.set_addresses(server.addresses().collect());
     Ok(server)
 }

@@ -22,6 +22,7 @@ use super::route::{Route, nothing_here, register};
 use super::{Settings, Source, activity};
 use crate::auth::token::Token;
 use crate::log;
+use crate::log::quiet::Quiet;
 use crate::metrics::Metrics;
 use crate::net::Conn;
 
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub(super) token: Token,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: log::Handle,
+    /// For lines about those who have no right.
+    pub(super) refusals: Quiet,
 }
 
 /// How far stopping has come.

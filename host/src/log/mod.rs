@@ -13,6 +13,7 @@ mod file;
 mod levels;
 mod line;
 pub mod mask;
+pub(crate) mod quiet;
 mod tail;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,8 @@ pub struct HttpMetrics {
     pub connections_accepted: Counter,
     /// Reached its limit of connections and let the next one wait.
     pub limit_reached: Counter,
+    /// Requests without the token, or with a wrong one.
+    pub auth_refused: Counter,
     requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
 }
 
@@ -42,6 +44,11 @@ impl HttpMetrics {
             "http_connections_limit_reached",
             "Times that connections had to wait for others to close",
             own.limit_reached.clone(),
+        );
+        registry.register(
+            "http_auth_refused",
+            "Requests refused for want of the admin token",
+            own.auth_refused.clone(),
         );
         registry.register(
             "http_requests",

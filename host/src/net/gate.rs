@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::log::quiet::Quiet;
+
 /// How often one address is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -75,10 +77,11 @@ pub struct RefusedCounts {
 }
 
 /// Counts the connections of all listeners.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gate {
     limits: Limits,
     state: Mutex<State>,
+    quiet: Quiet,
     handshaking: AtomicU64,
     connections: AtomicU64,
     proxy_header: AtomicU64,
@@ -89,12 +92,18 @@ struct State {
     connections: usize,
     /// By address; one without any has no entry.
     handshaking: HashMap<IpAddr, usize>,
-    logged: HashMap<IpAddr, Instant>,
 }
 
 impl Gate {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+        Self {
+            limits,
+            state: Mutex::default(),
+            quiet: Quiet::new(LOG_INTERVAL, LOGGED_MAX),
+            handshaking: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            proxy_header: AtomicU64::new(0),
+        }
     }
 
     pub fn refused(&self) -> RefusedCounts {
@@ -135,26 +144,9 @@ impl Gate {
             Refused::Connections => Ipv6Addr::UNSPECIFIED.into(),
             _ => bucket(peer),
         };
-        if self.state.lock().may_log(about, Instant::now()) {
+        if self.quiet.may_log(about, Instant::now()).is_some() {
             tracing::warn!(event = "listener.refused", address = %listener, %peer, detail, "{text}");
         }
-    }
-}
-
-impl State {
-    fn may_log(&mut self, about: IpAddr, now: Instant) -> bool {
-        let is_fresh = |at: Instant| now.duration_since(at) < LOG_INTERVAL;
-        if self.logged.get(&about).is_some_and(|at| is_fresh(*at)) {
-            return false;
-        }
-        if self.logged.len() >= LOGGED_MAX {
-            self.logged.retain(|_, at| is_fresh(*at));
-        }
-        let has_room = self.logged.len() < LOGGED_MAX;
-        if has_room {
-            self.logged.insert(about, now);
-        }
-        has_room
     }
 }
 
@@ -206,7 +198,7 @@ impl Drop for Admission {
 }
 
 /// What counts as one address.
-fn bucket(peer: IpAddr) -> IpAddr {
+pub(crate) fn bucket(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => {
@@ -274,19 +266,5 @@ mod tests {
         assert_eq!(enter(&gate, "127.0.0.1").unwrap_err(), Refused::Connections);
         drop(first);
         enter(&gate, "127.0.0.1").unwrap();
-    }
-
-    #[test]
-    fn logs_an_address_once_a_minute_and_remembers_few() {
-        let mut state = State::default();
-        let (now, a) = (Instant::now(), IpAddr::from([192, 0, 2, 1]));
-
-        assert!(state.may_log(a, now));
-        assert!(!state.may_log(a, now + LOG_INTERVAL / 2));
-        assert!(state.may_log(a, now + LOG_INTERVAL));
-        for n in 0..u32::try_from(LOGGED_MAX).unwrap() + 100 {
-            state.may_log(std::net::Ipv4Addr::from_bits(n).into(), now + LOG_INTERVAL);
-        }
-        assert_eq!(state.logged.len(), LOGGED_MAX);
     }
 }

@@ -33,6 +33,7 @@ use tokio::runtime::Handle;
 use self::conn::Beginning;
 pub use self::conn::{Borrower, CloseReason, Conn, ConnIo, Lent};
 pub use self::connect::Connecting;
+pub(crate) use self::gate::bucket;
 pub use self::gate::{Gate, Limits, RefusedCounts, Trusted};
 pub use self::holder::Holder;
 pub use self::listener::{ListenOptions, Listener};

@@ -139,6 +139,7 @@ impl Server {
             token: Token::new(TOKEN),
             metrics: Arc::clone(&metrics),
             log: log.clone(),
+            refusals: guard::quiet(),
         };
         let net = Net::new(Handle::current());
         let http = start_with(&net, tree.root(), state, routes).unwrap();
