@@ -5,12 +5,13 @@ use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
+use harness::artifacts::plugin_library;
 use harness::clips::Clip;
 use harness::encoder::{self, Pace};
 use harness::http::{self, Events};
 use harness::rtmp::feed::{Feed, repeated};
 use harness::rtmp::{Player, Publisher};
-use harness::server::{Server, items};
+use harness::server::{Server, Setup, items};
 use harness::wait;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -209,6 +210,63 @@ fn the_system_and_a_stream_tell_all() {
     let rtmp = items(&stream["formats"]).into_iter().find(|it| it["format"] == "rtmp").unwrap();
     assert_eq!((&rtmp["playable"], &rtmp["reason"]), (&json!(true), &Value::Null));
     drop(feed);
+}
+
+/// Asks without the right token, `n` times.
+fn intrude(server: &Server, n: usize) {
+    let address = server.address("http");
+    for at in 0..n {
+        let token = (at % 2 == 0).then_some(MARKER);
+        let path = format!("/api/v1/streams/live%2Fx?token={MARKER}");
+        assert_eq!(http::get(address, &path, token).status, 401);
+    }
+}
+
+#[test]
+fn who_has_no_token_is_logged_once_a_second_and_counted() {
+    const TRIES: usize = 60;
+    let server = Server::start(&json!({}));
+    let events = Events::open(server.address("http"), "/api/v1/events", &server.token());
+    let begun = Instant::now();
+
+    intrude(&server, TRIES);
+
+    let seconds = begun.elapsed().as_secs() + 1;
+    let first = server.wait_for_event("auth.refused", LIMIT, |_| true);
+    assert_eq!(first.text("route"), "/api/v1/streams/{key}");
+    assert_eq!((first.text("peer"), first.text("method")), ("127.0.0.1".into(), "GET".into()));
+    assert_eq!(
+        (first.text("action"), first.text("reason")),
+        ("admin".into(), "a wrong token".into())
+    );
+    let lines = server.events("auth.refused").len() as u64;
+    assert!(lines <= seconds, "{lines} lines within {seconds} s");
+    let metrics = http::get(server.address("http"), "/api/metrics", None).text();
+    let counted = format!("plugcast_http_auth_refused_total {TRIES}\n");
+    assert!(metrics.contains(&counted), "{metrics}");
+    // The next line that is due tells how many had none.
+    let left_out = wait::until("the next line", LIMIT, || {
+        intrude(&server, 1);
+        let lines = server.events("auth.refused");
+        let left_out = lines.iter().map(|line| line.field("left_out").as_u64().unwrap_or(0));
+        let left_out: u64 = left_out.sum();
+        (left_out > 0).then_some((left_out, lines.len() as u64))
+    });
+    assert!(left_out.0 + left_out.1 >= TRIES as u64, "{left_out:?}");
+    wait::until("the event", LIMIT, || {
+        events.seen().iter().any(|event| event.name == "auth.refused").then_some(())
+    });
+    assert!(!server.log_tail(usize::MAX).contains(MARKER));
+}
+
+#[test]
+fn the_description_has_the_routes_of_plugins() {
+    let server = Setup::new().plugin(&plugin_library("flv")).start();
+
+    let document = server.api("/api/v1/openapi.json");
+
+    let play = &document["paths"]["/flv/{key...}"]["get"];
+    assert_eq!((&play["x-plugin"], &play["x-class"]), (&json!("flv"), &json!("media")), "{play}");
 }
 
 /// A secret that is put wherever a secret may stand.

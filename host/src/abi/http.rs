@@ -174,7 +174,8 @@ unsafe extern "C" fn route(
             return Err(Fault::cancelled());
         }
         let options = borrow::sized(options, "options")?;
-        let (route, play_url) = read_route(options, Arc::new(SharedHandler(Arc::new(handler))))?;
+        let (route, play_url) =
+            read_route(instance, options, Arc::new(SharedHandler(Arc::new(handler))))?;
         let (protocol, takes_websockets) = (route.protocol.clone(), route.takes_websockets);
         let services = &instance.services;
         let guard = services.routes.add(route).map_err(|refused| {
@@ -204,10 +205,11 @@ unsafe extern "C" fn route(
     })
 }
 
-fn read_route(
-    options: &wire::Route,
+fn read_route<'a>(
+    instance: &Instance,
+    options: &'a wire::Route,
     handler: Arc<dyn Handler>,
-) -> Result<(PluginRoute, &str), Fault> {
+) -> Result<(PluginRoute, &'a str), Fault> {
     let pattern = borrow::text(options.pattern, "pattern")?;
     let class = match options.access {
         wire::ADMIN => Class::Admin,
@@ -229,6 +231,7 @@ fn read_route(
         Err(_) => return Err(Fault::invalid("the deadline is before the request")),
     };
     let route = PluginRoute {
+        instance: instance.name.clone(),
         pattern: Pattern::parse(pattern)
             .ok_or_else(|| Fault::invalid(format!("{pattern:?} is not a pattern")))?,
         class,

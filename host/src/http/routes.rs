@@ -24,6 +24,7 @@ pub(crate) trait Handler: Send + Sync {
 
 /// What a plugin has registered.
 pub(crate) struct PluginRoute {
+    pub(crate) instance: String,
     pub(crate) pattern: Pattern,
     pub(crate) class: Class,
     /// `PC_HTTP_*` of the contract.
@@ -84,6 +85,11 @@ impl Routes {
     pub(super) fn find(&self, path: &str) -> Option<(Arc<PluginRoute>, Params)> {
         let routes = self.0.routes.read();
         routes.iter().find_map(|route| Some((Arc::clone(route), route.pattern.matches(path)?)))
+    }
+
+    /// All of them, the more particular ones first.
+    pub(super) fn list(&self) -> Vec<Arc<PluginRoute>> {
+        self.0.routes.read().clone()
     }
 
     /// The ports are open.

@@ -92,15 +92,17 @@ pub(super) fn system(_request: &HttpRequest, state: &State) -> Answer {
     Ok(HttpResponse::Ok().json(state.source.system()?))
 }
 
-/// The description of this API.
+/// The description of this API, and of the routes that plugins have at the moment.
 #[utoipa::path(
     get, path = "/api/v1/openapi.json",
     operation_id = "openapi",
     tag = "server",
     responses((status = 200, description = "OpenAPI 3.1", body = Value)),
 )]
-pub(super) fn openapi(_request: &HttpRequest, _state: &State) -> Answer {
-    Ok(HttpResponse::Ok().content_type("application/json").body(super::openapi::text()))
+pub(super) fn openapi(_request: &HttpRequest, state: &State) -> Answer {
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .json(super::openapi::document(&state.settings.plugins)))
 }
 
 fn page(request: &HttpRequest, ask: impl FnOnce(&Page) -> Result<Listing, Problem>) -> Answer {

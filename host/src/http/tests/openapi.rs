@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use plugin_api::abi::http as abi;
+
+use super::super::routes::PluginRoute;
+use super::plugins::{echo, route};
 use super::*;
 
 /// Methods and paths of the table, without the page: that is for people.
@@ -19,23 +23,66 @@ fn api() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().filter(|route| route.pattern.starts_with("/api/"))
 }
 
+/// Methods and paths of a description.
+fn described(document: &Value) -> BTreeSet<(String, String)> {
+    let paths = document["paths"].as_object().unwrap();
+    let described = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().unwrap().keys();
+        methods.map(move |method| (method.clone(), path.clone()))
+    });
+    described.collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_is_described_and_nothing_else() {
     let server = Server::start();
     let document = server.get("/api/v1/openapi.json").await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{document}");
 
-    let paths = document["paths"].as_object().unwrap();
-    let described: BTreeSet<(String, String)> = paths
-        .iter()
-        .flat_map(|(path, item)| {
-            let methods = item.as_object().unwrap().keys();
-            methods.map(move |method| (method.clone(), path.clone()))
-        })
-        .collect();
-
-    assert_eq!(described, routed());
+    assert_eq!(described(&document), routed());
     assert_eq!(routed().len(), api().count(), "a route stands twice in the table");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_of_plugins_are_described_while_they_are_there() {
+    let server = Server::start();
+    let all = abi::GET | abi::POST | abi::PUT | abi::PATCH | abi::DELETE;
+    let media = server.add(route("/flv/{key...}", Class::Media, echo));
+    let _admin =
+        server.add(PluginRoute { methods: all, ..route("/x/{a}/y/{b}", Class::Admin, echo) });
+
+    let document = server.get("/api/v1/openapi.json").await.json();
+
+    let mut expected = routed();
+    let of = |path: &str, methods: &[&str]| -> Vec<(String, String)> {
+        methods.iter().map(|method| (method.to_string(), path.to_owned())).collect()
+    };
+    expected.extend(of("/flv/{key...}", &["get", "post"]));
+    expected.extend(of("/x/{a}/y/{b}", &["get", "post", "put", "patch", "delete"]));
+    assert_eq!(described(&document), expected);
+    // What is described is what the router does: a method that is described is not refused with 405.
+    for (method, path) in described(&document).difference(&routed()) {
+        let path = path.replace(['{', '}', '.'], "");
+        for other in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let headers = format!("Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n");
+            let answer = server.request(other, &path, &headers).await;
+            let is_described = described(&document).iter().any(|(described, at)| {
+                described.eq_ignore_ascii_case(other) && at.replace(['{', '}', '.'], "") == path
+            });
+            assert_eq!(answer.status != 405, is_described, "{method} {other} {path}: {answer:?}");
+        }
+    }
+    let operation = &document["paths"]["/x/{a}/y/{b}"]["delete"];
+    assert_eq!((&operation["x-plugin"], &operation["x-class"]), (&json!("test"), &json!("admin")));
+    assert_eq!(operation["parameters"].as_array().unwrap().len(), 2);
+    assert!(operation["security"].is_array() && operation["responses"]["401"].is_object());
+    let operation = &document["paths"]["/flv/{key...}"]["get"];
+    assert_eq!(operation["parameters"][0]["name"], "key...");
+    assert_eq!((&operation["x-class"], &operation["security"]), (&json!("media"), &Value::Null));
+
+    drop(media);
+    let document = server.get("/api/v1/openapi.json").await.json();
+    assert!(document["paths"]["/flv/{key...}"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,12 +34,13 @@ fn ok() -> Head {
     Head { status: StatusCode::OK, headers }
 }
 
-fn route(
+pub(super) fn route(
     pattern: &str,
     class: Class,
     respond: impl Fn(Request) + Clone + Send + Sync + 'static,
 ) -> PluginRoute {
     PluginRoute {
+        instance: "test".to_owned(),
         pattern: Pattern::parse(pattern).unwrap(),
         class,
         methods: abi::GET | abi::POST,
@@ -52,14 +53,14 @@ fn route(
 }
 
 /// Answers with what was asked.
-fn echo(request: Request) {
+pub(super) fn echo(request: Request) {
     let (params, body) = (request.params.clone(), request.body.clone());
     let text = format!("{} {:?} {}", request.method, params, String::from_utf8_lossy(&body));
     request.answer(Answer::Whole(ok(), text.into())).unwrap();
 }
 
 impl Server {
-    fn add(&self, route: PluginRoute) -> RouteGuard {
+    pub(super) fn add(&self, route: PluginRoute) -> RouteGuard {
         self.plugins.add(route).unwrap()
     }
 }
