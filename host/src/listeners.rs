@@ -81,14 +81,17 @@ pub struct ListenerGuard {
 }
 
 impl ListenerGuard {
-    pub fn remove(&self) {
-        self.entries.lock().retain(|(id, _)| *id != self.id);
+    /// What was listed, the first time.
+    pub fn remove(&self) -> Option<ListenerEntry> {
+        let mut entries = self.entries.lock();
+        let at = entries.iter().position(|(id, _)| *id == self.id)?;
+        Some(entries.remove(at).1)
     }
 }
 
 impl Drop for ListenerGuard {
     fn drop(&mut self) {
-        self.remove();
+        drop(self.remove());
     }
 }
 

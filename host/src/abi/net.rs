@@ -16,6 +16,7 @@ use plugin_api::abi::net::{
 use super::call::{Fault, call};
 use super::waker::with_context;
 use super::{Object, borrow, no_waker};
+use crate::listeners::ListenerEntry;
 use crate::net::{CloseReason, Conn, Connecting, Error, ListenOptions, Listener, ProxyProtocol};
 use crate::plugin::instance::Instance;
 
@@ -45,7 +46,10 @@ pub(crate) struct Listening {
 impl Listening {
     pub(super) fn close(&self) {
         self.listener.close();
-        self.listed.remove();
+        if let Some(entry) = self.listed.remove() {
+            let ListenerEntry { instance, protocol, address, .. } = entry;
+            tracing::info!(event = "listener.close", instance, protocol, %address);
+        }
     }
 }
 
@@ -191,7 +195,7 @@ unsafe extern "C" fn tcp_listen(
                 return Err(fault(&error));
             }
         };
-        let entry = crate::listeners::ListenerEntry {
+        let entry = ListenerEntry {
             instance: instance.name.clone(),
             protocol: protocol.to_owned(),
             address: bound.local_addr(),

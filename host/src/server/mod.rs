@@ -401,7 +401,11 @@ impl Server {
         self.manager.stop_all(per_plugin);
         self.services.fanout.stop(left().min(Duration::from_secs(1)));
         if let Some(http) = self.http {
+            let addresses: Vec<_> = http.addresses().collect();
             self.services.runtime.block_on(http.stop(left().min(Duration::from_secs(1))));
+            for (protocol, address) in addresses {
+                tracing::info!(event = "listener.close", instance = "http", protocol, %address);
+            }
         }
         tracing::info!(event = "server.stopped", took_ms = (total - left()).as_millis());
     }
