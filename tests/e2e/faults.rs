@@ -111,7 +111,7 @@ fn a_future_that_blocks_its_worker_costs_no_frame() {
 
 /// A peer that makes its session panic, and sees its connection closed.
 #[track_caller]
-fn provoke(address: SocketAddr) {
+pub(crate) fn provoke(address: SocketAddr) {
     let mut socket = TcpStream::connect(address).expect("the plugin listens");
     socket.write_all(b"x").expect("a socket to write to");
     socket.set_read_timeout(Some(LIMIT)).expect("a socket option");

@@ -1,16 +1,20 @@
 //! Start and stop: the log's promises, the API's, and an end that every peer can tell from a crash.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use harness::artifacts::plugin_library;
 use harness::clips::Clip;
 use harness::http;
 use harness::media::{self, Frames, Until};
 use harness::rtmp::feed::{repeated, tags};
 use harness::rtmp::{End, Player};
-use harness::server::{STOP_LIMIT, Server, items};
+use harness::server::{Event, STOP_LIMIT, Server, Setup, items};
 use harness::viewer::Ffmpeg;
-use serde_json::json;
+use harness::wait;
+use serde_json::{Value, json};
 
+use crate::faults::provoke;
 use crate::{LIMIT, feed};
 
 #[test]
@@ -24,9 +28,7 @@ fn sigterm_with_viewers_attached_closes_everybody_in_time() {
     let mut ffmpeg = Ffmpeg::play(&Clip::BFrames.ffmpeg(), &server.rtmp_url("live/x"));
     let waiting = Player::open(address, "live/nobody");
     players.iter().for_each(|player| player.wait_for_video(50, LIMIT));
-    harness::wait::until("ffmpeg to play", LIMIT, || {
-        (ffmpeg.frames().video.len() > 20).then_some(())
-    });
+    wait::until("ffmpeg to play", LIMIT, || (ffmpeg.frames().video.len() > 20).then_some(()));
 
     let asked = Instant::now();
     server.terminate();
@@ -43,7 +45,7 @@ fn sigterm_with_viewers_attached_closes_everybody_in_time() {
     let publisher = feed.stop();
     publisher.client().wait_for_end(LIMIT);
     ffmpeg.process().wait_success(LIMIT);
-    assert!(std::net::TcpStream::connect(address).is_err(), "the port is still open");
+    assert!(TcpStream::connect(address).is_err(), "the port is still open");
 }
 
 #[test]
@@ -76,6 +78,74 @@ fn health_is_open_and_the_rest_wants_the_token() {
     let refusal = http::get(address, "/api/v1/streams", None);
     assert_eq!(refusal.header("content-type"), Some("application/problem+json"));
     assert!(!server.log_tail(1000).contains(&token), "the token is in the log");
+}
+
+/// What `/api/health?ready=1` says; liveness is not touched by it.
+fn readiness(server: &Server) -> (u16, String) {
+    let address = server.address("http");
+    assert_eq!(http::get(address, "/api/health", None).status, 200);
+    let answer = http::get(address, "/api/health?ready=1", None);
+    assert_eq!(answer.header("retry-after").is_some(), answer.status == 503, "{answer:?}");
+    (answer.status, answer.text())
+}
+
+#[track_caller]
+fn wait_for_readiness(server: &Server, status: u16, text: &str) {
+    let what = format!("{status} {text}");
+    wait::until(&what, LIMIT, || {
+        let (is, says) = readiness(server);
+        (is == status && says.contains(text)).then_some(())
+    });
+}
+
+fn with_misbehaving(section: Value) -> Setup {
+    let setup = Setup::new().plugin(&plugin_library("misbehave"));
+    setup.config(&json!({ "plugins": { "misbehave": section } }))
+}
+
+#[test]
+fn a_server_that_is_starting_is_not_ready() {
+    let server = with_misbehaving(json!({ "mode": "wait_in_activate" })).spawn();
+    let address = server.address("misbehave");
+
+    assert_eq!(readiness(&server), (503, "starting\n".to_owned()));
+
+    drop(TcpStream::connect(address).expect("the plugin listens"));
+    wait_for_readiness(&server, 200, "ok");
+}
+
+#[test]
+fn a_server_whose_required_plugin_is_down_is_not_ready() {
+    let section = json!({ "mode": "panic_in_session", "required": true });
+    let server = with_misbehaving(section).start();
+    wait_for_readiness(&server, 200, "ok");
+
+    for _ in 0..20 {
+        provoke(server.address("misbehave"));
+    }
+
+    wait_for_readiness(&server, 503, "a required plugin is down\n");
+    wait_for_readiness(&server, 200, "ok");
+}
+
+#[test]
+fn a_server_that_stops_is_not_ready_and_says_which_ports_it_closed() {
+    let mut server = with_misbehaving(json!({ "mode": "hang_in_deactivate" })).start();
+
+    server.terminate();
+
+    wait_for_readiness(&server, 503, "draining\n");
+    server.wait(STOP_LIMIT + Duration::from_secs(1));
+    let closed = server.events("listener.close");
+    for opened in server.events("listener.open") {
+        let same = |event: &&Event| {
+            ["instance", "protocol", "address"]
+                .iter()
+                .all(|key| event.text(key) == opened.text(key))
+        };
+        assert_eq!(closed.iter().filter(same).count(), 1, "{opened:?} in {closed:?}");
+    }
+    assert_eq!(closed.len(), 3, "{closed:?}");
 }
 
 #[test]
