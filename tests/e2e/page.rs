@@ -5,6 +5,7 @@ use harness::browser::Browser;
 use harness::clips::Clip;
 use harness::flv::{self as tags, Tag};
 use harness::http;
+use harness::live::Live;
 use harness::rtmp::Publisher;
 use harness::rtmp::feed::{Feed, repeated};
 use harness::server::{Server, Setup, items};
@@ -124,6 +125,12 @@ fn a_stream_is_seen_on_the_page_and_plays_in_the_preview() {
     browser.open(&url(&server, &format!("/preview/{HOSTILE_PATH}")));
     plays_on(&browser);
     assert_eq!(browser.text("#key"), HOSTILE);
+    let detail = server.api(&format!("/api/v1/streams/{}", HOSTILE_PATH.replace('/', "%2F")));
+    let urls: Vec<&str> =
+        detail["urls"].as_array().unwrap().iter().filter_map(|url| url["play"].as_str()).collect();
+    let flv =
+        urls.iter().find_map(|play| play.strip_prefix(&url(&server, ""))).expect("a URL of FLV");
+    Live::http(server.address("http"), flv).wait_for_frames(1);
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
@@ -146,7 +153,7 @@ fn the_page_asks_for_the_token_and_does_what_the_operator_wants() {
     browser.complaints();
 
     let _stream = publish(&server, "live/x", Clip::BFrames);
-    let viewer = harness::live::Live::http(address, "/flv/live/x.flv");
+    let viewer = Live::http(address, "/flv/live/x.flv");
     viewer.wait_for_frames(1);
     open_details(&browser, "live/x");
     browser.wait_for("the viewer", LIMIT, "document.querySelector('.viewers .action button')");

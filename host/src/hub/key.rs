@@ -55,6 +55,23 @@ impl StreamKey {
         &self.0
     }
 
+    /// As it stands in a URL, percent-encoded but for its slashes; [`parse`] reads it back.
+    pub fn in_url(&self) -> String {
+        use fmt::Write as _;
+
+        let mut text = String::with_capacity(self.0.len());
+        for byte in self.0.bytes() {
+            // Unreserved characters (RFC 3986, section 2.3).
+            if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+                text.push(byte.into());
+            } else {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+        text
+    }
+
     /// The first segment.
     pub fn app(&self) -> &str {
         self.0.split_once('/').map_or(&*self.0, |(app, _)| app)
@@ -210,6 +227,20 @@ mod tests {
             let (key, args) = parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!(key.as_str(), expected, "{url}");
             assert!(args.is_empty(), "{url}");
+        }
+    }
+
+    #[test]
+    fn stands_in_urls() {
+        let cases = [
+            ("live/cam-1", "live/cam-1"),
+            ("live/100% <b>?a#b", "live/100%25%20%3Cb%3E%3Fa%23b"),
+            ("live/摄像", "live/%E6%91%84%E5%83%8F"),
+        ];
+        for (text, expected) in cases {
+            let key = StreamKey::new(text).unwrap();
+            assert_eq!(key.in_url(), expected);
+            assert_eq!(parse(expected).unwrap().0, key);
         }
     }
 

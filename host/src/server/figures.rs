@@ -98,7 +98,7 @@ impl Shown {
         let key = &stream.key;
         StreamDetail {
             viewers: self.services.feeds.viewers(key),
-            urls: self.services.listeners.urls(key.as_str()),
+            urls: self.services.listeners.urls(&key.in_url()),
             formats: self.services.feeds.playable(key),
             stream,
         }
