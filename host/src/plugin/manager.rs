@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::discovery::{Found, Search, Verdict};
 use super::lifecycle::{self, Ended, Running};
 use super::manifest::Manifest;
+use super::resources::Resources;
 use crate::config;
 use crate::crash;
 use crate::server::Services;
@@ -64,6 +65,15 @@ pub struct PluginInfo {
     pub required: bool,
     /// Callbacks that failed or panicked since it started.
     pub faults: u64,
+}
+
+/// The same, with what the instance has of the host's.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PluginDetail {
+    #[serde(flatten)]
+    pub info: PluginInfo,
+    /// `null` unless it runs.
+    pub resources: Option<Resources>,
 }
 
 struct Entry {
@@ -189,6 +199,20 @@ impl Manager {
     /// Everything found and everything configured.
     pub fn list(&self) -> Vec<PluginInfo> {
         self.entries.lock().iter().map(Entry::info).collect()
+    }
+
+    /// As [`Manager::list`], with what the running ones have.
+    pub fn details(&self) -> Vec<PluginDetail> {
+        let detail = |entry: &Entry| {
+            let instance = entry.running.as_ref().map(|running| running.instance);
+            (entry.info(), instance)
+        };
+        let entries: Vec<_> = self.entries.lock().iter().map(detail).collect();
+        let entries = entries.into_iter();
+        // Counted without the lock: an instance may have many handles, and is never freed.
+        let counted = entries
+            .map(|(info, instance)| PluginDetail { info, resources: instance.map(Resources::of) });
+        counted.collect()
     }
 
     /// Whether all required instances run.

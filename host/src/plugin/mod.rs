@@ -12,3 +12,4 @@ mod library;
 mod lifecycle;
 pub mod manager;
 pub mod manifest;
+pub mod resources;

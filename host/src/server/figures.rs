@@ -128,8 +128,8 @@ impl http::Source for Figures {
     }
 
     fn plugins(&self, page: &Page) -> Result<Listing, Problem> {
-        let plugins = self.shown.get().map(|shown| shown.manager.list()).unwrap_or_default();
-        page.list(plugins.into_iter().map(|plugin| (plugin.instance.clone(), plugin)))
+        let plugins = self.shown.get().map(|shown| shown.manager.details()).unwrap_or_default();
+        page.list(plugins.into_iter().map(|plugin| (plugin.info.instance.clone(), plugin)))
     }
 
     fn tasks(&self, page: &Page) -> Result<Listing, Problem> {

@@ -160,6 +160,19 @@ impl Tree {
     }
 }
 
+impl Node {
+    /// Live nodes below this one.
+    pub fn descendants(&self) -> usize {
+        let mut count = 0;
+        let mut open = self.children();
+        while let Some(node) = open.pop() {
+            count += 1;
+            open.extend(node.children());
+        }
+        count
+    }
+}
+
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tree").field("nodes", &self.nodes()).finish_non_exhaustive()

@@ -19,7 +19,7 @@ use super::route::Answer;
 use super::worker::State;
 use super::{Listing, Page, Problem};
 use crate::metrics;
-use crate::plugin::manager::PluginInfo;
+use crate::plugin::manager::PluginDetail;
 use crate::server::system::SystemInfo;
 
 #[derive(Deserialize, IntoParams)]
@@ -75,7 +75,7 @@ pub(super) fn metrics(_request: &HttpRequest, state: &State) -> Answer {
     operation_id = "listPlugins",
     tag = "plugins",
     params(PageQuery),
-    responses((status = 200, body = Paged<PluginInfo>)),
+    responses((status = 200, body = Paged<PluginDetail>)),
 )]
 pub(super) fn plugins(request: &HttpRequest, state: &State) -> Answer {
     page(request, |page| state.source.plugins(page))
