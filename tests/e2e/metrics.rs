@@ -10,6 +10,7 @@ use harness::server::{Server, Setup};
 use harness::tls::Certificate;
 use harness::{http, metrics, wait};
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::{LIMIT, feed};
 
@@ -36,12 +37,14 @@ fn value(page: &BTreeMap<String, metrics::Family>, series: &str) -> f64 {
 #[test]
 fn streams_above_the_bound_are_added_up_and_nothing_counts_down() {
     let certificate = Certificate::new(30);
+    let logs = TempDir::new().expect("the temporary folder is writable");
     let server = Setup::new()
         .plugin(&plugin_library("flv"))
         .config(&json!({
             "metrics": { "max_streams": STREAMS_MAX },
             "tls": { "site": certificate.profile() },
             "http": { "https_listen": "127.0.0.1:0", "tls": "site" },
+            "log": { "dir": logs.path() },
         }))
         .start();
     let cues = || repeated(Clip::BFrames.media().tags(), 4);
@@ -70,6 +73,12 @@ fn streams_above_the_bound_are_added_up_and_nothing_counts_down() {
             family.samples.keys().any(|sample| sample.split('{').next() == Some(queried))
         });
         assert!(is_there, "{queried} is documented and not there");
+    }
+
+    let free = &before["plugcast_disk_free_bytes"].samples;
+    for folder in ["server.data_dir", "log.dir"] {
+        let series = format!("plugcast_disk_free_bytes{{folder=\"{folder}\"}}");
+        assert!(free.get(&series).is_some_and(|bytes| *bytes > 0.0), "{folder} in {free:?}");
     }
 
     let sent = |page: &BTreeMap<String, metrics::Family>| -> f64 {

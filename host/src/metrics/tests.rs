@@ -34,7 +34,7 @@ impl Source for Fake {
     }
 
     fn folders(&self) -> Vec<(&'static str, PathBuf)> {
-        vec![("data_dir", std::env::temp_dir())]
+        vec![("server.data_dir", std::env::temp_dir())]
     }
 }
 
@@ -150,7 +150,8 @@ fn shows_server_process_and_machine() {
         samples["plugcast_host_memory_available_bytes"],
     );
     assert!(total > available && available > 0.0);
-    let disk = |what: &str| samples[&format!("plugcast_disk_{what}_bytes{{folder=\"data_dir\"}}")];
+    let disk =
+        |what: &str| samples[&format!("plugcast_disk_{what}_bytes{{folder=\"server.data_dir\"}}")];
     assert!(disk("total") >= disk("free") && disk("free") > 0.0);
     assert!(samples["plugcast_host_network_sent_bytes_total{interface=\"lo\"}"] >= 0.0);
 }

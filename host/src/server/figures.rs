@@ -63,7 +63,11 @@ impl Figures {
             phase: AtomicU8::new(Phase::Starting as u8),
             started: Instant::now(),
             http: OnceLock::new(),
-            folders: vec![("data_dir", config.server.data_dir.clone())],
+            folders: [("server.data_dir", &config.server.data_dir), ("log.dir", &config.log.dir)]
+                .into_iter()
+                .filter(|(_, folder)| !folder.as_os_str().is_empty())
+                .map(|(key, folder)| (key, folder.clone()))
+                .collect(),
             shown: OnceLock::new(),
         })
     }
