@@ -205,7 +205,60 @@ fn the_system_and_a_stream_tell_all() {
     let rtmp = items(&system["listeners"]).into_iter().find(|it| it["instance"] == "rtmp").unwrap();
     assert_eq!(rtmp["play"], format!("rtmp://{}/{{key}}", server.rtmp()));
 
-    let stream = server.api("/api/v1/streams/live%2Fx");
+    let stream = wait::until("measured rates and a whole GOP", LIMIT, || {
+        let stream = server.api("/api/v1/streams/live%2Fx");
+        let is_measured = stream["fps"].as_f64() > Some(20.0) && stream["gop_ms"].is_u64();
+        is_measured.then_some(stream)
+    });
+    let figure = |place: &str| {
+        let value = stream.pointer(place).unwrap_or_else(|| panic!("no {place} in {stream:#}"));
+        value.as_f64().unwrap_or_else(|| panic!("{place} is {value}"))
+    };
+    let text = |place: &str| stream.pointer(place).and_then(Value::as_str).unwrap_or_default();
+    assert_eq!((text("/key"), text("/state")), ("live/x", "publishing"));
+    let tracks = items(&stream["tracks"]);
+    let track = |kind: &str| tracks.iter().find(|track| track["kind"] == kind).unwrap();
+    let (video, audio) = (track("video"), track("audio"));
+    assert_eq!((&video["width"], &video["height"]), (&json!(192), &json!(144)));
+    assert!(video["codec_string"].as_str().unwrap().starts_with("avc1."), "{video}");
+    assert_eq!(
+        (&audio["sample_rate"], &audio["codec_string"]),
+        (&json!(44_100), &json!("mp4a.40.2"))
+    );
+    for track in [video, audio] {
+        for name in ["frames", "bytes", "bits_per_second", "fps"] {
+            assert!(track[name].as_f64() > Some(0.0), "{name} of {track}");
+        }
+    }
+    assert!((24.0..27.0).contains(&figure("/fps")), "{}", figure("/fps"));
+    assert_eq!(figure("/gop_ms"), 1000.0);
+    for place in ["/uptime_ms", "/bits_per_second", "/bytes", "/frames", "/publisher/bytes"] {
+        assert!(figure(place) > 0.0, "{place}");
+    }
+    assert!(
+        text("/publisher/peer").starts_with("127.0.0.1:") && !text("/publisher/agent").is_empty()
+    );
+    assert_eq!((text("/publisher/protocol"), text("/publisher/instance")), ("rtmp", "rtmp"));
+    assert_eq!((text("/viewers/0/protocol"), text("/viewers/0/format")), ("rtmp", "rtmp"));
+    assert!(text("/viewers/0/peer").starts_with("127.0.0.1:"));
+    assert!(figure("/viewers/0/bytes") > 0.0 && figure("/viewers/0/uptime_ms") > 0.0);
+    for place in ["/viewers/0/lag_ms", "/viewers/0/skipped", "/dropped_frames", "/lost_frames"] {
+        figure(place);
+    }
+    let conn = text("/viewers/0/conn").parse::<u64>();
+    assert!(conn.is_ok_and(|conn| conn > 0), "the id is a text");
+
+    let plugin = server.plugin("rtmp");
+    let resources = &plugin["resources"];
+    let counts = ["listeners", "connections", "publishers", "viewers"].map(|name| &resources[name]);
+    assert_eq!(counts, [1, 2, 1, 1], "{plugin}");
+    assert!(
+        resources["tasks"].as_u64() >= Some(3) && resources["handles"].as_u64() > Some(4),
+        "{plugin}"
+    );
+    assert_eq!((&plugin["state"], &plugin["reason"]), (&json!("running"), &json!("")));
+    assert!(plugin["file"].as_str().unwrap().ends_with(".so") && plugin["version"].is_string());
+
     assert_eq!(stream["urls"][0]["play"], server.rtmp_url("live/x"));
     let rtmp = items(&stream["formats"]).into_iter().find(|it| it["format"] == "rtmp").unwrap();
     assert_eq!((&rtmp["playable"], &rtmp["reason"]), (&json!(true), &Value::Null));

@@ -73,6 +73,10 @@ fn carries(clip: Clip, join_at_frame: usize, listen: &str) {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     assert_eq!(answer.header("transfer-encoding"), None);
+    assert_eq!(
+        (answer.header("content-length"), answer.header("connection")),
+        (None, Some("close"))
+    );
     let messages = early.messages();
     assert_eq!(messages.close, Some(1000), "the stream has ended");
     assert_eq!(messages.data[0].len(), 13, "the header of FLV is a message");
