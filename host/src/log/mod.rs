@@ -46,6 +46,9 @@ use crate::event::{Bus, Full};
 
 /// Events that are more detailed than this are for the log alone.
 const BUS_LEVEL: Level = Level::INFO;
+/// What the HTTP library calls errors are mistakes of peers, one for each request that is none. At their own level anybody
+/// could fill the log; they are for those who ask for debug.
+const HTTP_LIBRARY: &str = "actix_http";
 /// The field that holds an event's name.
 const EVENT: &str = "event";
 
@@ -198,10 +201,15 @@ struct Collector(Handle);
 impl Collector {
     /// By what is known before the event happens: an event with a name may have listeners on the bus.
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        let may_be_on_bus =
-            *metadata.level() <= BUS_LEVEL && metadata.fields().field(EVENT).is_some();
-        may_be_on_bus || self.0.allows(metadata.target(), *metadata.level())
+        let level = level(metadata);
+        let may_be_on_bus = level <= BUS_LEVEL && metadata.fields().field(EVENT).is_some();
+        may_be_on_bus || self.0.allows(metadata.target(), level)
     }
+}
+
+fn level(metadata: &Metadata<'_>) -> Level {
+    let own = *metadata.level();
+    if metadata.target().starts_with(HTTP_LIBRARY) { own.max(Level::DEBUG) } else { own }
 }
 
 impl<S: Subscriber> Layer<S> for Collector {
@@ -223,7 +231,7 @@ impl<S: Subscriber> Layer<S> for Collector {
         let metadata = event.metadata();
         self.0.write(&Line {
             time: SystemTime::now(),
-            level: *metadata.level(),
+            level: level(metadata),
             target: metadata.target(),
             event: fields.event.as_deref(),
             message: &fields.message,

@@ -61,6 +61,21 @@ fn masks_a_marker_in_every_place() {
 }
 
 #[test]
+fn mistakes_of_http_clients_are_for_debug() {
+    let (handle, captured) = start(LogFormat::Text);
+    let report = || tracing::error!(target: "actix_http::h1::dispatcher", "no request");
+
+    tracing::subscriber::with_default(handle.subscriber(), || {
+        report();
+        handle.change_levels(|levels| levels.set_default(LevelFilter::DEBUG));
+        report();
+    });
+
+    assert_eq!(captured.lines().len(), 1, "{:?}", captured.lines());
+    assert!(captured.lines()[0].contains("DEBUG"), "{:?}", captured.lines());
+}
+
+#[test]
 fn levels_change_while_running() {
     let (handle, captured) = start(LogFormat::Text);
     let report = || tracing::debug!(target: "changing", "seen");
