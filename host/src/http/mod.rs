@@ -88,6 +88,8 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// The largest body of a request.
     pub body_bytes_max: usize,
+    /// From the end of a request's head to the end of its body.
+    pub body_timeout: Duration,
     pub metrics_allow: Allow,
 }
 
@@ -105,6 +107,7 @@ impl Default for Settings {
             keep_alive: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
             body_bytes_max: 1 << 20,
+            body_timeout: Duration::from_secs(30),
             metrics_allow: Arc::new(|peer| peer.is_loopback()),
         }
     }

@@ -5,10 +5,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Bytes, Data, ServiceConfig};
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
+use tokio::time::timeout;
 
 use super::worker::State;
-use super::{Problem, api, guard, serve, ui};
+use super::{Problem, Settings, api, guard, serve, ui};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +75,9 @@ impl Handler {
             Self::Post(change) => (web::route().guard(Post()), change),
             Self::Put(change) => (web::route().guard(Put()), change),
         };
-        let answer = move |request: HttpRequest, body: Result<Bytes, Error>, state: Data<State>| {
-            let answer = match body {
-                Ok(body) => change(&request, &body, &state),
-                Err(error) => Err(refused_body(&error)),
-            };
-            std::future::ready(finish(answer))
+        let answer = move |request: HttpRequest, payload: web::Payload, state: Data<State>| async move {
+            let body = read_body(payload, &state.settings).await;
+            finish(body.and_then(|body| change(&request, &body, &state)))
         };
         route.to(answer)
     }
@@ -157,8 +155,19 @@ fn finish(answer: Answer) -> HttpResponse {
     answer.unwrap_or_else(Problem::into_response)
 }
 
-fn refused_body(error: &Error) -> Problem {
-    Problem::new(error.as_response_error().status_code(), format!("the body: {error}"))
+async fn read_body(payload: web::Payload, settings: &Settings) -> Result<Bytes, Problem> {
+    let (limit, time) = (settings.body_bytes_max, settings.body_timeout);
+    let refused = |status, text: String| Err(Problem::new(status, text));
+    match timeout(time, payload.to_bytes_limited(limit)).await {
+        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(Ok(Err(error))) => refused(StatusCode::BAD_REQUEST, format!("the body: {error}")),
+        Ok(Err(_)) => {
+            refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {limit} bytes"))
+        }
+        Err(_) => {
+            refused(StatusCode::REQUEST_TIMEOUT, format!("the body did not come within {time:?}"))
+        }
+    }
 }
 
 fn wrong_method(allow: &str) -> HttpResponse {

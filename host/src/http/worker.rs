@@ -13,7 +13,7 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryE
 use actix_web::App;
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::web::{Data, PayloadConfig, to};
+use actix_web::web::{Data, to};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -106,7 +106,6 @@ impl Worker {
         let app = App::new()
             .app_data(state)
             .app_data(Data::new(self.stage.clone()))
-            .app_data(PayloadConfig::new(settings.body_bytes_max))
             .configure(|config| register(config, routes))
             .default_service(to(nothing_here))
             .wrap(from_fn(activity::note));

@@ -55,6 +55,39 @@ async fn a_head_that_trickles_times_out() {
     trickle.abort();
 }
 
+/// With the token it is read, for a time; without, nobody reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_trickles_times_out() {
+    let settings = Settings {
+        head_timeout: millis(500),
+        keep_alive: millis(500),
+        body_timeout: millis(500),
+        ..Settings::default()
+    };
+    let server = Server::start_with(settings, ROUTES);
+    for (token, expected) in [(TOKEN, "HTTP/1.1 408 "), ("wrong", "HTTP/1.1 401 ")] {
+        let (mut reader, mut writer) = server.connect().await.into_split();
+        let head = format!(
+            "PUT /api/v1/log/levels HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+             Content-Length: 100000\r\n\r\n"
+        );
+        writer.write_all(head.as_bytes()).await.unwrap();
+        let trickle = tokio::spawn(async move {
+            while writer.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(millis(20)).await;
+            }
+        });
+
+        let mut bytes = Vec::new();
+        let read = timeout(PATIENCE, reader.read_to_end(&mut bytes)).await;
+
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(read.is_ok() && text.starts_with(expected), "{token}: {read:?} {text}");
+        server.until_idle().await;
+        trickle.abort();
+    }
+}
+
 /// The dispatcher has a time-out for the first head only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_second_head_times_out() {
