@@ -1,6 +1,14 @@
 //! What the machine gives this process: memory and file descriptors.
 
+use std::io;
+
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors for which the kernel gets its table ready at the start, at 8 bytes each. When a table has to grow, the kernel
+/// lets the thread wait that opens or accepts, for tens of milliseconds if there are others: with it would wait whatever the
+/// thread was about to do for viewers.
+const READY_DESCRIPTORS: u64 = 65_536;
 
 /// Memory that the process may use: the machine's, or its control group's if that is less.
 pub(super) fn usable_memory() -> u64 {
@@ -21,8 +29,17 @@ fn total_memory() -> Option<u64> {
 pub(super) fn raise_nofile() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    match setrlimit(Resource::Nofile, wanted) {
+    let in_force = match setrlimit(Resource::Nofile, wanted) {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
-    }
+    };
+    prepare_descriptors(in_force.unwrap_or(READY_DESCRIPTORS).min(READY_DESCRIPTORS));
+    in_force
+}
+
+/// A descriptor with the highest number makes the table as long as that. It is closed again; the table stays.
+fn prepare_descriptors(count: u64) {
+    let highest = i32::try_from(count.saturating_sub(1)).unwrap_or(i32::MAX);
+    // Best effort: without it the table grows later.
+    let _ = fcntl_dupfd_cloexec(io::stderr(), highest);
 }
