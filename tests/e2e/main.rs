@@ -15,6 +15,7 @@ mod metrics;
 mod page;
 mod republish;
 mod secure;
+mod slow_client;
 mod slow_viewer;
 mod stop;
 

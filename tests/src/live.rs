@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::flv::{self, Tag};
 use crate::http::{self, Response};
@@ -28,7 +28,11 @@ pub struct Live {
 #[derive(Debug, Default)]
 struct Received {
     bytes: Vec<u8>,
+    /// When some came.
+    arrivals: Vec<Instant>,
     is_over: bool,
+    /// Nothing more is to be read.
+    is_paused: bool,
 }
 
 /// What came over a WebSocket.
@@ -65,6 +69,7 @@ impl Live {
             false => String::new(),
         };
         let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{upgrade}\r\n");
+        socket.set_write_timeout(Some(TIMEOUT)).expect("a socket option");
         socket.write_all(request.as_bytes()).expect("the server reads");
         let received = Arc::<Mutex<Received>>::default();
         let (mut reader, kept) =
@@ -72,7 +77,12 @@ impl Live {
         thread::spawn(move || {
             let mut bytes = [0; 16 << 10];
             while let Ok(n @ 1..) = reader.read(&mut bytes) {
-                kept.lock().expect("no test panics here").bytes.extend_from_slice(&bytes[..n]);
+                let mut kept = kept.lock().expect("no test panics here");
+                kept.bytes.extend_from_slice(&bytes[..n]);
+                kept.arrivals.push(Instant::now());
+                if kept.is_paused {
+                    return;
+                }
             }
             kept.lock().expect("no test panics here").is_over = true;
         });
@@ -89,6 +99,11 @@ impl Live {
         wait::until("the head of an answer", TIMEOUT, || {
             Some(http::parse_begun(&self.received().bytes)?.0)
         })
+    }
+
+    /// When bytes came.
+    pub fn arrivals(&self) -> Vec<Instant> {
+        self.received().arrivals.clone()
     }
 
     /// Waits for the server to end the connection.
@@ -158,7 +173,25 @@ impl Live {
         let mut bytes = vec![first, 0x80 | len];
         bytes.extend(mask);
         bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        self.socket.write_all(&bytes).expect("the server reads");
+        self.send_raw(&bytes);
+    }
+
+    /// Sends bytes as they are.
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.try_send_raw(bytes).expect("the server reads");
+    }
+
+    /// The same, for a server that may have closed.
+    ///
+    /// # Errors
+    /// When it has.
+    pub fn try_send_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.socket.write_all(bytes)
+    }
+
+    /// Takes no more bytes from the socket, which stays open.
+    pub fn stop_reading(&self) {
+        self.received().is_paused = true;
     }
 }
 
