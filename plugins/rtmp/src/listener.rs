@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use plugin_api::frame::{NS_PER_MS, Ns};
 use plugin_api::net::{ListenOptions, TcpListener};
 use plugin_api::{Error, Host};
 
@@ -72,11 +73,34 @@ async fn accept(
     }
 }
 
+/// How many sessions that came to nothing are logged in a minute; the others are for debug. They cost a peer next to nothing,
+/// and come by the thousand: scanners, floods, players that ask again and again for a stream that is not there.
+const FAILURES_LOGGED_MAX: u32 = 60;
+const MINUTE: Ns = 60_000 * NS_PER_MS;
+
 /// All that runs: the listener and the sessions. Only the end goes through here.
 #[derive(Default)]
 pub(crate) struct Sessions {
     is_stopping: AtomicBool,
     state: Mutex<State>,
+    logged: Mutex<Logged>,
+}
+
+/// Failures logged in the minute that began then.
+#[derive(Default)]
+struct Logged {
+    since: Option<Ns>,
+    lines: u32,
+}
+
+impl Logged {
+    fn may_log(&mut self, now: Ns) -> bool {
+        if self.since.is_none_or(|since| now - since >= MINUTE) {
+            *self = Self { since: Some(now), lines: 0 };
+        }
+        self.lines = self.lines.saturating_add(1);
+        self.lines <= FAILURES_LOGGED_MAX
+    }
 }
 
 #[derive(Default)]
@@ -135,6 +159,11 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// Whether one more session that came to nothing is logged.
+    pub(crate) fn may_log_failure(&self, now: Ns) -> bool {
+        self.sessions.logged.lock().unwrap_or_else(PoisonError::into_inner).may_log(now)
+    }
+
     /// Ready once all shall end.
     pub(crate) fn poll_stop(&mut self, cx: &Context<'_>) -> Poll<()> {
         let is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
@@ -168,6 +197,16 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_are_logged_so_many_times_a_minute() {
+        let ticket = Arc::<Sessions>::default().enter();
+        let logged = |now| (0..1000).filter(|_| ticket.may_log_failure(now)).count();
+
+        assert_eq!(logged(5), 60);
+        assert_eq!(logged(MINUTE), 0);
+        assert_eq!(logged(5 + MINUTE), 60);
+    }
 
     #[test]
     fn a_stop_reaches_all_and_waits_for_the_last() {

@@ -373,10 +373,13 @@ impl Session {
         }
         // Connections that never said who they are come by the thousand: scanners, health checks, floods.
         let is_nobody = self.connect.is_none() && matches!(end, End::Idle(_));
+        let has_streamed =
+            matches!(self.role, Role::Publishing(_) | Role::Playing(_) | Role::Paused(_));
         match end.level() {
             _ if is_nobody => log!(debug),
             tracing::Level::ERROR => log!(error),
-            tracing::Level::INFO => log!(info),
+            tracing::Level::INFO if has_streamed => log!(info),
+            tracing::Level::INFO if self.ticket.may_log_failure(self.host.now()) => log!(info),
             _ => log!(debug),
         }
     }
