@@ -1,5 +1,4 @@
-//! Replays the corpora of the fuzz targets `manifest` and `proxy_header`, whole and cut short. The targets themselves are part
-//! of this test.
+//! Replays the corpora of the fuzz targets of the host, whole and cut short. The targets themselves are part of this test.
 #![expect(unexpected_cfgs, reason = "cargo-fuzz builds the target with cfg(fuzzing)")]
 #![expect(unreachable_pub, reason = "the targets are crates of their own elsewhere")]
 
@@ -7,6 +6,10 @@
 mod manifest;
 #[path = "../../tests/fuzz/fuzz_targets/proxy_header.rs"]
 mod proxy_header;
+#[path = "../../tests/fuzz/fuzz_targets/text.rs"]
+mod text;
+#[path = "../../tests/fuzz/fuzz_targets/websocket.rs"]
+mod websocket;
 
 use std::path::{Path, PathBuf};
 
@@ -37,6 +40,8 @@ fn replay(target: &str, run: fn(&[u8]), step: usize) {
 fn holds_for_the_fuzz_corpus_whole_and_cut() {
     replay("manifest", manifest::run, 7);
     replay("proxy_header", proxy_header::run, 1);
+    replay("text", text::run, 1);
+    replay("websocket", websocket::run, 1);
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod openapi;
 mod page;
 mod parts;
 pub(crate) mod pattern;
-mod peer;
+pub mod peer;
 mod problem;
 pub(crate) mod request;
 mod route;
@@ -34,7 +34,7 @@ mod source;
 mod sse;
 mod ui;
 pub(crate) mod viewer;
-mod websocket;
+pub mod websocket;
 mod worker;
 
 #[cfg(test)]

@@ -25,7 +25,12 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &Trusted) -> Op
     }
     let lines: Option<Vec<&str>> =
         headers.get_all(FORWARDED_FOR).map(|line| line.to_str().ok()).collect();
-    for hop in lines?.join(",").rsplit(',') {
+    last_untrusted(&lines?.join(","), trusted)
+}
+
+/// The last address of an `X-Forwarded-For` that is no trusted proxy; `None` if there is none, or something else behind it.
+pub fn last_untrusted(forwarded: &str, trusted: &Trusted) -> Option<IpAddr> {
+    for hop in forwarded.rsplit(',') {
         let hop = hop.trim().parse::<IpAddr>().ok()?.to_canonical();
         if !trusted(hop) {
             return Some(hop);

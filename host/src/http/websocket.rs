@@ -18,7 +18,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// A key is 16 random bytes (section 4.1).
 const KEY_LEN: usize = 16;
 /// The longest payload of a control frame (section 5.5).
-pub(super) const CONTROL_MAX: usize = 125;
+pub const CONTROL_MAX: usize = 125;
 
 /// Opcodes (section 5.2).
 const CLOSE: u8 = 8;
@@ -95,7 +95,7 @@ pub(super) fn close(code: u16, reason: &str) -> Vec<u8> {
 
 /// What a client's bytes call for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub enum Reply {
     /// Something to send.
     Send(Vec<u8>),
     /// The last thing to send.
@@ -104,7 +104,7 @@ pub(super) enum Reply {
 
 /// Reads frames of a client. Holds no more than one control frame.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub struct Reader {
     head: Vec<u8>,
     frame: Option<Frame>,
     is_closed: bool,
@@ -127,7 +127,7 @@ impl Frame {
 
 impl Reader {
     /// Takes bytes as they come, and says what they call for. After a close nothing more is read.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Vec<Reply> {
+    pub fn push(&mut self, mut bytes: &[u8]) -> Vec<Reply> {
         let mut replies = Vec::new();
         while !self.is_closed {
             let Some(frame) = &mut self.frame else {
