@@ -8,6 +8,7 @@ mod crash;
 mod faults;
 mod flv;
 mod front;
+mod hostile;
 mod join;
 mod log_files;
 mod matrix;

@@ -37,6 +37,10 @@ pub(crate) enum End {
     #[error("too many answers wait for the peer")]
     Unread,
 
+    /// The peer keeps everybody busy.
+    #[error("the peer began to publish or play too often")]
+    TooOften,
+
     /// What it published or played has ended.
     #[error("{0}")]
     Stream(Reason),
@@ -86,6 +90,7 @@ impl End {
             | Self::Refused { .. }
             | Self::Idle(_)
             | Self::WriteTimeout(_)
+            | Self::TooOften
             | Self::Unread => tracing::Level::INFO,
         }
     }

@@ -50,18 +50,20 @@ impl Player {
     #[track_caller]
     pub fn play_instead(&mut self, name: &str) {
         let asked_at = self.client.messages().len();
-        self.client.call(
-            self.stream,
-            "play",
-            vec![Value::Null, Value::text(name), Value::Number(-2000.0)],
-        );
-        self.asked = Instant::now();
+        self.ask(name);
         self.from = self.client.until("the second play to start", ANSWER_LIMIT, |messages| {
             let starts = |message: &Message| {
                 status(message).is_some_and(|status| status.code == "NetStream.Play.Start")
             };
             messages.iter().skip(asked_at).position(starts).map(|at| asked_at + at)
         });
+    }
+
+    /// Asks to play, without waiting for an answer.
+    pub fn ask(&mut self, name: &str) {
+        let arguments = vec![Value::Null, Value::text(name), Value::Number(-2000.0)];
+        self.client.call(self.stream, "play", arguments);
+        self.asked = Instant::now();
     }
 
     /// Ends the play and begins another one on a new message stream of the same connection.

@@ -15,6 +15,7 @@ mod handshake;
 mod link;
 mod play;
 mod publish;
+mod quota;
 
 use std::io;
 use std::pin::Pin;
@@ -41,6 +42,7 @@ use crate::wire::message::{self, Body, Control, UserControl, type_id};
 use link::Link;
 use play::{Awaiting, Playing};
 use publish::Publishing;
+pub(crate) use quota::PerMinute;
 
 /// What one read of a connection that does not publish takes at most. It lies on the stack: a silent viewer has no buffer.
 const READ_QUIET: usize = 4096;
@@ -53,6 +55,10 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// A paused player costs a connection; after this long it is closed.
 const PAUSED_MAX: Duration = Duration::from_secs(3600);
+
+/// How often a connection may begin to publish or play in a minute. People who change channels don't; each time is a line in
+/// the log, an event, and work for everybody else.
+const STARTS_MAX: u32 = 60;
 
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
@@ -106,6 +112,7 @@ pub(crate) struct Session {
     /// What it publishes or plays, or did last: a path without arguments, which may be secret.
     key: String,
     role: Role,
+    starts: PerMinute,
 }
 
 impl Session {
@@ -122,6 +129,7 @@ impl Session {
             connect: None,
             key: String::new(),
             role: Role::Idle,
+            starts: PerMinute::default(),
         }
     }
 
@@ -341,6 +349,11 @@ impl Session {
     fn on_deadline(&mut self) -> End {
         let time = self.deadline.map_or(Duration::ZERO, |(_, time)| time);
         End::Idle(time)
+    }
+
+    /// It wants to publish or play, once more.
+    fn count_start(&mut self) -> Result<(), End> {
+        if self.starts.take(self.host.now(), STARTS_MAX) { Ok(()) } else { Err(End::TooOften) }
     }
 
     /// Where the connection was, for the log.

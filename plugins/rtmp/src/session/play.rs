@@ -80,6 +80,7 @@ impl Session {
             }
             _ => {}
         }
+        self.count_start()?;
         let (target, url) = self.target(name);
         if !target.has_name() {
             let text = "the stream's name is empty: play rtmp://host/app/name";

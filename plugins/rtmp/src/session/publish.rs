@@ -30,6 +30,7 @@ pub(super) struct Publishing {
 
 impl Session {
     pub(super) fn on_publish(&mut self, name: &str) -> Result<(), End> {
+        self.count_start()?;
         self.on_unpublish()?;
         if matches!(self.role, Role::Playing(_) | Role::AwaitPlay(_)) {
             let error = Error::state("this connection plays a stream; publish on another one");
