@@ -6,6 +6,7 @@ mod c_plugin;
 mod config_errors;
 mod crash;
 mod faults;
+mod flood;
 mod flv;
 mod front;
 mod hostile;
