@@ -44,6 +44,16 @@ export function keep(parent, items, keyOf, make) {
   }
 }
 
+// Pairs of a name and a text.
+export function keepFigures(list, figures) {
+  keep(list, figures, ([name]) => name, ([name]) => {
+    const value = el('dd');
+    const item = el('div', {}, el('dt', {}, name), value);
+    item.update = ([, text]) => setText(value, text);
+    return item;
+  });
+}
+
 // A text to copy, with its button. `update` takes another text.
 export function copyable(text = '') {
   const code = el('code', { tabindex: '0' }, text);

@@ -1,6 +1,6 @@
 // Everything on the page but the streams: figures of the server, plugins, listeners, and how to publish a first stream.
 
-import { copyable, el, keep, setText } from './dom.js';
+import { copyable, el, keep, keepFigures, setText } from './dom.js';
 import { bitRate, duration, percent, size } from './units.js';
 
 const sum = (items, figure) => items.reduce((total, item) => total + figure(item), 0);
@@ -19,12 +19,7 @@ export function showFigures(list, system, streams) {
     ['Memory', size(system.memory.resident_bytes)],
     ['Uptime', duration(system.uptime_ms)],
   ];
-  keep(list, figures, ([name]) => name, ([name]) => {
-    const value = el('dd');
-    const item = el('div', {}, el('dt', {}, name), value);
-    item.update = ([, text]) => setText(value, text);
-    return item;
-  });
+  keepFigures(list, figures);
 }
 
 export function showPlugins(list, plugins) {
@@ -72,8 +67,8 @@ export function showFirstStream(box, listeners) {
     el('p', {}, 'There is no stream yet. Publish the first one:'),
     el('h3', {}, 'OBS'),
     el('p', { class: 'quiet' }, 'Settings ▸ Stream ▸ Service: Custom'),
-    el('ul', { class: 'list urls' }, line('Server', words.replace(KEY, 'live')), line('Stream key', 'cam')),
+    el('ul', { class: 'list' }, line('Server', words.replace(KEY, 'live')), line('Stream key', 'cam')),
     el('h3', {}, 'ffmpeg'),
-    el('ul', { class: 'list urls' }, line('Test picture', `${TEST_PICTURE} ${words.replace(KEY, 'live/cam')}`)),
+    el('ul', { class: 'list' }, line('Test picture', `${TEST_PICTURE} ${words.replace(KEY, 'live/cam')}`)),
   );
 }

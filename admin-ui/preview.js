@@ -1,14 +1,16 @@
 // Plays one stream, named by the path of the page: /preview/{key} plays /flv/{key}.flv. The query of the page goes along,
 // for rules that ask for a `key`.
 
-import { el, keep, setText } from './dom.js';
-import { bitRate, codecName, fps, seconds } from './units.js';
+import { keepFigures, setText } from './dom.js';
+import { bitRate, codecName, seconds } from './units.js';
 
 const { mpegts } = window;
 
 const PREFIX = '/preview/';
 const FIGURES_INTERVAL_MS = 1000;
 const RETRY_MS = 2000;
+// Further behind after a pause, it goes on with the newest.
+const BEHIND_SECONDS_MAX = 5;
 // What the browser has shown is forgotten, so that a preview can stay open for days.
 const KEPT_SECONDS = 30;
 
@@ -46,7 +48,9 @@ class Loader extends mpegts.BaseLoader {
       } else {
         const text = (await response.text()).trim();
         const isPlugin = response.headers.get('content-type')?.startsWith('text/plain');
-        this.#fail(mpegts.LoaderErrors.HTTP_STATUS_CODE_INVALID, { code: response.status, msg: text, isPlugin });
+        const retryMs = 1000 * (Number(response.headers.get('retry-after')) || 0);
+        const info = { code: response.status, msg: text, isPlugin, retryMs };
+        this.#fail(mpegts.LoaderErrors.HTTP_STATUS_CODE_INVALID, info);
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#fail(mpegts.LoaderErrors.EXCEPTION, { code: 0, msg: error.message });
@@ -138,11 +142,11 @@ function showLink(state, text) {
   setText(part('link'), text);
 }
 
-function startAgain(text, afterMs = RETRY_MS) {
+function startAgain(text, retryMs = 0) {
   showLink('lost', 'Waiting');
   tell(text);
   stop();
-  retry = setTimeout(start, afterMs);
+  retry = setTimeout(start, Math.max(RETRY_MS, retryMs));
 }
 
 function giveUp(text) {
@@ -153,26 +157,26 @@ function giveUp(text) {
 
 const ended = () => startAgain('The stream has ended. Waiting for it to come back.');
 
-function failed(detail, { code, msg, isPlugin }) {
+function failed(detail, info) {
   switch (detail) {
     case mpegts.ErrorDetails.NETWORK_STATUS_CODE_INVALID:
-      refused(code, msg, isPlugin);
+      refused(info);
       break;
     case mpegts.ErrorDetails.NETWORK_EXCEPTION:
       startAgain('The server does not answer. Trying again.');
       break;
     default:
-      giveUp(unplayable(msg));
+      giveUp(unplayable(info.msg));
   }
 }
 
-function refused(status, text, isPlugin) {
+function refused({ code: status, msg: text, isPlugin, retryMs }) {
   if (status === 404 && !isPlugin) {
     giveUp('No FLV plugin is running on this server, and the preview plays FLV.');
   } else if (status === 404) {
     startAgain('There is no stream of this key. Waiting for it.');
   } else if (status === 503 || status === 429) {
-    startAgain(`The server has no room right now: ${text}. Trying again.`);
+    startAgain(`The server can’t serve this right now: ${text}. Trying again.`, retryMs);
   } else if (status === 403) {
     giveUp(`Not allowed: ${text}. A rule that asks for a key finds it in the address of this page: add ?key=…`);
   } else if (status === 406) {
@@ -185,7 +189,8 @@ function refused(status, text, isPlugin) {
 // The browser names the type that it can't play.
 function unplayable(text) {
   const codec = /codecs="?([^"')]+)/.exec(text)?.[1];
-  return codec ? `This browser can’t play ${codecName(codec)} (${codec}). Use a player such as VLC.` : `This browser can’t play the stream: ${text}`;
+  if (!codec) return `This browser can’t play the stream: ${text}`;
+  return `This browser can’t play ${codecName(codec)} (${codec}). Use a player such as VLC.`;
 }
 
 let shown = { at: 0, frames: 0 };
@@ -196,24 +201,21 @@ function showFigures() {
   const perSecond = Math.max(0, frames - shown.frames) / ((at - shown.at) / 1000);
   shown = { at, frames };
   const { buffered } = video;
-  const buffer = buffered.length > 0 ? buffered.end(buffered.length - 1) - video.currentTime : 0;
+  const newest = buffered.length > 0 ? buffered.end(buffered.length - 1) : video.currentTime;
+  const buffer = newest - video.currentTime;
+  if (buffer > BEHIND_SECONDS_MAX && !video.paused) video.currentTime = newest - 1;
   const speed = player?.statisticsInfo?.speed ?? 0;
   const hasPicture = video.videoWidth > 0;
   video.classList.toggle('sound', codecs !== '' && !hasPicture);
   const figures = [
     ['Picture', hasPicture ? `${video.videoWidth}×${video.videoHeight}` : '–'],
     ['Codecs', codecs || '–'],
-    ['fps', fps(Math.round(perSecond))],
+    ['fps', hasPicture ? String(Math.round(perSecond)) : '–'],
     ['Bit rate', bitRate(speed * 1024 * 8)],
     ['Buffer', seconds(buffer)],
     ['Dropped', `${dropped} of ${frames}`],
   ];
-  keep(part('figures'), figures, ([name]) => name, ([name]) => {
-    const value = el('dd');
-    const item = el('div', {}, el('dt', {}, name), value);
-    item.update = ([, text]) => setText(value, text);
-    return item;
-  });
+  keepFigures(part('figures'), figures);
 }
 
 const key = nameOfKey();

@@ -96,7 +96,7 @@ export class Streams {
 
   #details(key) {
     const publisher = el('p', { class: 'quiet' });
-    const urls = el('ul', { class: 'list urls' });
+    const urls = el('ul', { class: 'list' });
     const formats = el('ul', { class: 'list' });
     const viewers = el('tbody');
     const nobody = el('p', { class: 'quiet' }, 'Nobody watches.');
