@@ -8,7 +8,7 @@ use crate::http::page::{PageQuery, Paged};
 use crate::http::problem::ProblemBody;
 use crate::http::route::Answer;
 use crate::http::worker::State;
-use crate::task::{Denied, TaskInfo};
+use crate::task::{Denied, TaskInfo, Tree};
 
 /// Every task, by id.
 #[utoipa::path(
@@ -53,8 +53,7 @@ pub(in crate::http) fn one(request: &HttpRequest, state: &State) -> Answer {
     ),
 )]
 pub(in crate::http) fn stop(request: &HttpRequest, _body: &[u8], state: &State) -> Answer {
-    let task = state.source.tree()?.stop_task(id(request)?).map_err(refuse)?;
-    Ok(HttpResponse::Accepted().json(task))
+    change(request, state, Tree::stop_task)
 }
 
 /// Has a task with attempts make a new one, without a wait. The answer comes before the attempt.
@@ -70,15 +69,17 @@ pub(in crate::http) fn stop(request: &HttpRequest, _body: &[u8], state: &State) 
     ),
 )]
 pub(in crate::http) fn restart(request: &HttpRequest, _body: &[u8], state: &State) -> Answer {
-    let task = state.source.tree()?.restart_task(id(request)?).map_err(refuse)?;
-    Ok(HttpResponse::Accepted().json(task))
+    change(request, state, Tree::restart_task)
 }
 
-fn refuse(denied: Denied) -> Problem {
-    match denied {
-        Denied::NotFound => Problem::not_found(denied.to_string()),
-        Denied::Instance | Denied::NotRestarted(_) | Denied::OfTheServer => {
-            Problem::conflict(denied.to_string())
-        }
+fn change(
+    request: &HttpRequest,
+    state: &State,
+    change: fn(&Tree, u64) -> Result<TaskInfo, Denied>,
+) -> Answer {
+    match change(&*state.source.tree()?, id(request)?) {
+        Ok(task) => Ok(HttpResponse::Accepted().json(task)),
+        Err(denied @ Denied::NotFound) => Err(Problem::not_found(denied.to_string())),
+        Err(denied) => Err(Problem::conflict(denied.to_string())),
     }
 }
