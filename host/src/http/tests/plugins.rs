@@ -1,6 +1,7 @@
 //! Routes of plugins: who may call, what comes back, and the connection that leaves HTTP.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
@@ -134,13 +135,10 @@ async fn a_body_is_bounded() {
 async fn what_is_not_answered_is_an_error() {
     let server = Server::start();
     let _lost = server.add(route("/lost", Class::Open, drop));
-    let slow = |request: Request| {
-        std::thread::sleep(Duration::from_millis(500));
-        assert_eq!(request.answer(Answer::Whole(ok(), "late".into())), Err(Unsent::Gone));
-    };
+    let (asked, slow) = mpsc::channel();
     let _slow = server.add(PluginRoute {
         deadline: Duration::from_millis(50),
-        ..route("/slow", Class::Media, slow)
+        ..route("/slow", Class::Media, move |request| asked.send(request).unwrap())
     });
     let mut draining = route("/draining", Class::Media, echo);
     draining.handler = Arc::new(Respond { respond: echo, draining: AtomicBool::new(true) });
@@ -151,6 +149,8 @@ async fn what_is_not_answered_is_an_error() {
         let answer = server.request("GET", path, "").await;
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{path}");
     }
+    let late = slow.recv().unwrap();
+    assert_eq!(late.answer(Answer::Whole(ok(), "late".into())), Err(Unsent::Gone));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use plugin_api::frame::Shape;
 use plugin_api::mem::{Account, Pool};
 
@@ -283,7 +285,8 @@ async fn formats_say_whether_they_can_carry_a_stream() {
         }
     }
 
-    struct Hangs;
+    /// Until the test lets go of the other end.
+    struct Hangs(Mutex<mpsc::Receiver<()>>);
 
     impl PackagerFactory for Hangs {
         fn open(
@@ -292,7 +295,7 @@ async fn formats_say_whether_they_can_carry_a_stream() {
             _: &str,
             _: &mut dyn FeedOut,
         ) -> Result<Box<dyn Packager>, PackagerError> {
-            std::thread::sleep(Duration::from_secs(2));
+            let _let_go = self.0.lock().recv();
             Err(PackagerError::failed("late"))
         }
     }
@@ -320,9 +323,11 @@ async fn formats_say_whether_they_can_carry_a_stream() {
     let cannot = info("never", Some(false), Some("no sound in this format"));
     assert_eq!(ask(&feeds).await, [cannot, info("text", Some(true), None)]);
 
-    let _hangs = feeds.register("hangs", Arc::new(Hangs)).unwrap();
+    let (hold, held) = mpsc::channel();
+    let _hangs = feeds.register("hangs", Arc::new(Hangs(Mutex::new(held)))).unwrap();
     let late = ask(&feeds).await;
     assert_eq!(late[0], info("hangs", None, Some("a packager does not answer")));
     assert_eq!(late.len(), 3);
+    drop(hold);
     drop(publisher);
 }
