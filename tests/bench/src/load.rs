@@ -1,9 +1,8 @@
 //! The viewers: any number of sockets on one epoll in one thread.
 //!
-//! socket → **load** → session, flv → checker → figures
+//! socket → wire → **load** → session, flv → checker → figures
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
+use rustls::ClientConfig;
 
 use crate::checker::{Checker, Faults, Window};
 use crate::chunk::Message;
@@ -18,6 +18,7 @@ use crate::clock::{as_ns, now_ns};
 use crate::error::Error;
 use crate::flv;
 use crate::session::{Session, Wish};
+use crate::wire::Wire;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Events taken from epoll at a time.
@@ -41,6 +42,8 @@ pub(crate) struct Load {
     past: Verdict,
     scratch: Vec<u8>,
     stop: Arc<AtomicBool>,
+    /// Viewers use TLS, and trust this.
+    pub tls: Option<Arc<ClientConfig>>,
     pub window: Window,
     /// Received in all, since the start.
     pub bytes: u64,
@@ -49,7 +52,7 @@ pub(crate) struct Load {
 }
 
 struct Viewer {
-    socket: TcpStream,
+    wire: Wire,
     client: Client,
     checker: Checker,
     asked_ns: Option<u64>,
@@ -104,6 +107,7 @@ impl Load {
             past: Verdict::default(),
             scratch: vec![0; SCRATCH_LEN],
             stop,
+            tls: None,
             window: Window::CLOSED,
             bytes: 0,
             latencies_us: Vec::new(),
@@ -147,7 +151,7 @@ impl Load {
 
     fn open_one(&mut self, address: SocketAddr, opening: Opening) -> Result<usize, Error> {
         let failed = || Error::io(format!("viewer {} to {address}", self.viewers.len() + 1));
-        let mut socket = TcpStream::connect_timeout(&address, CONNECT_LIMIT).map_err(failed())?;
+        let socket = TcpStream::connect_timeout(&address, CONNECT_LIMIT).map_err(failed())?;
         socket.set_nodelay(true).map_err(failed())?;
         socket.set_nonblocking(true).map_err(failed())?;
         let mut out = Vec::new();
@@ -160,13 +164,13 @@ impl Load {
             }
             Opening::Rtmp(wish) => (Client::Rtmp(Session::new(wish, &mut out)), None),
         };
-        socket.write_all(&out).map_err(failed())?;
+        let mut wire = Wire::new(socket, self.tls.as_ref())?;
+        wire.send(&out).map_err(failed())?;
         let index = self.vacant.pop().unwrap_or(self.viewers.len());
         let data = epoll::EventData::new_u64(u64::try_from(index).unwrap_or(u64::MAX));
-        epoll::add(&self.epoll, &socket, data, epoll::EventFlags::IN)
-            .map_err(Error::io("epoll"))?;
+        epoll::add(&self.epoll, &wire, data, epoll::EventFlags::IN).map_err(Error::io("epoll"))?;
         let checker = Checker::default();
-        let viewer = Viewer { socket, client, checker, asked_ns, lost: None, is_guest: false };
+        let viewer = Viewer { wire, client, checker, asked_ns, lost: None, is_guest: false };
         match self.viewers.get_mut(index) {
             Some(place) => *place = Some(viewer),
             None => self.viewers.push(Some(viewer)),
@@ -177,7 +181,7 @@ impl Load {
     /// From now on nobody reads.
     pub(crate) fn stall(&mut self) -> Result<(), Error> {
         for viewer in self.viewers.iter().flatten().filter(|viewer| viewer.lost.is_none()) {
-            epoll::delete(&self.epoll, &viewer.socket).map_err(Error::io("epoll"))?;
+            epoll::delete(&self.epoll, &viewer.wire).map_err(Error::io("epoll"))?;
         }
         Ok(())
     }
@@ -215,7 +219,7 @@ impl Load {
                 Ok(received) => self.bytes += received,
                 Err(error) => {
                     // Else a socket at its end would wake us for ever.
-                    epoll::delete(&self.epoll, &viewer.socket).map_err(Error::io("epoll"))?;
+                    epoll::delete(&self.epoll, &viewer.wire).map_err(Error::io("epoll"))?;
                     viewer.lost = Some(error);
                 }
             }
@@ -245,16 +249,12 @@ impl Load {
 
     pub(crate) fn verdict(&mut self) -> Verdict {
         let mut verdict = std::mem::take(&mut self.past);
-        let has_guests = verdict.guests > 0;
-        for viewer in self.present().filter(|viewer| !viewer.is_guest) {
-            if has_guests {
-                let first = (verdict.first_media_us.len(), verdict.first_keyframes_us.len());
-                verdict.hear(viewer, viewer.checker.has_all_until(self.window.to_ns));
-                verdict.first_media_us.truncate(first.0);
-                verdict.first_keyframes_us.truncate(first.1);
-            } else {
-                verdict.hear(viewer, viewer.checker.has_all_until(self.window.to_ns));
+        for viewer in self.viewers.iter_mut().flatten().filter(|viewer| !viewer.is_guest) {
+            if verdict.guests > 0 {
+                // Where there are guests, theirs are the times to tell.
+                viewer.asked_ns = None;
             }
+            verdict.hear(viewer, viewer.checker.has_all_until(self.window.to_ns));
         }
         verdict
     }
@@ -284,43 +284,41 @@ impl Verdict {
 }
 
 impl Viewer {
-    /// Reads once; gives the number of bytes.
+    /// Reads what is there; gives the number of bytes.
     fn receive(
         &mut self,
         scratch: &mut [u8],
         window: &Window,
         latencies_us: &mut Vec<u64>,
     ) -> Result<u64, Error> {
-        let len = match self.socket.read(scratch) {
-            Ok(0) => return Err(Error::Closed("of a viewer")),
-            Ok(len) => len,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
-            Err(error) => return Err(Error::io("reading as a viewer")(error)),
-        };
-        let now_ns = now_ns();
+        let Self { wire, client, checker, asked_ns, .. } = self;
         let mut out = Vec::new();
-        let checker = &mut self.checker;
-        let media = |message: Message<'_>| {
-            let latency = checker.on_media(&message, now_ns, window);
-            latencies_us.extend(latency.map(|ns| ns / 1000));
-        };
-        match &mut self.client {
-            Client::HttpFlv(client) => client.push(&scratch[..len], media)?,
-            Client::Rtmp(session) => session.push(&scratch[..len], &mut out, media)?,
-        }
-        if !out.is_empty() {
-            let has_asked = matches!(&self.client, Client::Rtmp(session) if session.has_asked());
-            if self.asked_ns.is_none() && has_asked {
-                self.asked_ns = Some(now_ns);
+        let received = wire.receive(scratch, |input| {
+            let now_ns = now_ns();
+            let media = |message: Message<'_>| {
+                let latency = checker.on_media(&message, now_ns, window);
+                latencies_us.extend(latency.map(|ns| ns / 1000));
+            };
+            match client {
+                Client::HttpFlv(client) => client.push(input, media)?,
+                Client::Rtmp(session) => session.push(input, &mut out, media)?,
             }
-            self.socket.write_all(&out).map_err(Error::io("writing as a viewer"))?;
+            Ok(())
+        })?;
+        if !out.is_empty() {
+            let has_asked = matches!(client, Client::Rtmp(session) if session.has_asked());
+            if asked_ns.is_none() && has_asked {
+                *asked_ns = Some(now_ns());
+            }
+            wire.send(&out).map_err(Error::io("writing as a viewer"))?;
         }
-        Ok(u64::try_from(len).unwrap_or(0))
+        Ok(received)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::TcpListener;
     use std::thread;
 

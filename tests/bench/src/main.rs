@@ -13,6 +13,7 @@
 mod amf;
 mod bare;
 mod case;
+mod certificate;
 mod checker;
 mod chunk;
 mod clip;
@@ -33,6 +34,7 @@ mod session;
 mod sockets;
 mod stamp;
 mod target;
+mod wire;
 
 use std::error::Error as _;
 use std::process::ExitCode;

@@ -115,7 +115,9 @@ pub(crate) enum Other {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Protocol {
     Rtmp,
+    Rtmps,
     HttpFlv,
+    HttpsFlv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,8 +163,14 @@ impl Protocol {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Rtmp => "rtmp",
+            Self::Rtmps => "rtmps",
             Self::HttpFlv => "flv",
+            Self::HttpsFlv => "flv, tls",
         }
+    }
+
+    pub(crate) fn is_tls(self) -> bool {
+        matches!(self, Self::Rtmps | Self::HttpsFlv)
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Preset {
     Coalesce,
     /// 200 viewers that stop reading: what the kernel holds for them.
     Stalled,
+    /// 200 and 1000 viewers with TLS and without.
+    Tls,
     /// Ten minutes in which 50 viewers a second come and leave: memory and descriptors must not grow.
     Soak,
     /// All but soak.
@@ -54,6 +56,7 @@ impl Preset {
             Self::Memory => plan.memory(),
             Self::Coalesce => plan.coalesce(),
             Self::Stalled => plan.stalled(),
+            Self::Tls => plan.tls(),
             Self::Soak => plan.soak(),
             Self::All => [
                 Self::Realtime,
@@ -63,6 +66,7 @@ impl Preset {
                 Self::Memory,
                 Self::Coalesce,
                 Self::Stalled,
+                Self::Tls,
             ]
             .into_iter()
             .flat_map(|preset| preset.cases(compare_nginx))
@@ -152,6 +156,14 @@ impl Plan {
     fn stalled(&self) -> Vec<Case> {
         let cases = self.each(STALLED_VIEWERS, REFERENCE, &[RTMP, FLV]);
         cases.into_iter().map(|case| Case { activity: Activity::Stall, ..case }).collect()
+    }
+
+    fn tls(&self) -> Vec<Case> {
+        let rtmps = Subject::Plugcast { protocol: Protocol::Rtmps, budget_ms: 0 };
+        let https = Subject::Plugcast { protocol: Protocol::HttpsFlv, budget_ms: 0 };
+        let cases =
+            |viewers| [RTMP, rtmps, FLV, https].map(|subject| watch(subject, viewers, REFERENCE));
+        [200, 1000].into_iter().flat_map(cases).collect()
     }
 
     fn soak(&self) -> Vec<Case> {

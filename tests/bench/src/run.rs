@@ -53,6 +53,7 @@ pub(crate) fn measure(
     let target = Target::start(case, options)?;
     let streams = case.media.streams;
     let mut load = Load::new(Arc::clone(stop))?;
+    load.tls.clone_from(&target.tls);
     let publishers = match &target.publish {
         Some(published) if streams > 0 => {
             let wishes = (0..streams).map(|stream| published.wish(Role::Publish, stream));

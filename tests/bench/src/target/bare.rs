@@ -28,6 +28,7 @@ pub(super) fn start(method: Method, media: Media, core: Option<usize>) -> Result
     Ok(Target {
         publish: None,
         play: Play::Bare(address),
+        tls: None,
         pids: vec![child.0.id()],
         _child: Some(child),
         _folder: None,

@@ -6,10 +6,12 @@ mod plugcast;
 
 use std::net::SocketAddr;
 use std::process::Child;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustls::ClientConfig;
 use tempfile::TempDir;
 
 use crate::case::{Case, Subject};
@@ -28,6 +30,8 @@ pub(crate) struct Target {
     /// Who makes its own media has no publishers.
     pub publish: Option<Published>,
     play: Play,
+    /// What viewers trust, if they use TLS.
+    pub tls: Option<Arc<ClientConfig>>,
     /// Whose CPU time and memory count; may be empty.
     pub pids: Vec<u32>,
     _child: Option<Running>,
@@ -116,7 +120,7 @@ fn remote(options: &Options) -> Result<Target, Error> {
         Scheme::Rtmp => Play::Rtmp(rtmp_place(url)?),
     };
     let pids = options.pid.clone();
-    Ok(Target { publish: Some(published), play, pids, _child: None, _folder: None })
+    Ok(Target { publish: Some(published), play, tls: None, pids, _child: None, _folder: None })
 }
 
 fn rtmp_place(url: &Url) -> Result<Published, Error> {

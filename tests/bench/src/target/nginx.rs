@@ -46,6 +46,7 @@ pub(super) fn start(core: Option<usize>) -> Result<Target, Error> {
     Ok(Target {
         publish: Some(published.clone()),
         play: Play::Rtmp(published),
+        tls: None,
         pids,
         _child: Some(child),
         _folder: Some(folder),

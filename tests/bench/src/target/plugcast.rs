@@ -1,6 +1,6 @@
 //! Our server, with the plugins that were built beside this program.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Play, Published, Running, START_LIMIT, Target};
+use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::machine;
 use crate::options::{Options, Protocol};
@@ -26,10 +27,8 @@ const BUDGET_KEY: &str = "fanout.latency_budget";
 /// Lines of a server's log that are kept for an error message.
 const LOG_LINES: usize = 30;
 
-struct Ports {
-    http: SocketAddr,
-    rtmp: SocketAddr,
-}
+/// Addresses by protocol.
+type Ports = BTreeMap<String, SocketAddr>;
 
 type Lines = Arc<Mutex<VecDeque<String>>>;
 
@@ -47,6 +46,18 @@ pub(super) fn start(
     if budget_ms > 0 {
         settings.push((BUDGET_KEY.to_owned(), format!("{budget_ms}ms")));
     }
+    let certificate = protocol.is_tls().then(|| Certificate::make(folder.path())).transpose()?;
+    if let Some(Certificate { path, key, .. }) = &certificate {
+        let profile = json!({ "certificate": path, "key": key });
+        let any = "127.0.0.1:0".to_owned();
+        settings.extend([
+            ("tls.bench".to_owned(), profile.to_string()),
+            ("http.tls".to_owned(), "bench".to_owned()),
+            ("http.https_listen".to_owned(), any.clone()),
+            ("plugins.rtmp.tls".to_owned(), "bench".to_owned()),
+            ("plugins.rtmp.tls_listen".to_owned(), any),
+        ]);
+    }
     let config = write_config(folder.path(), &built, &settings)?;
     let mut command = Command::new(&binary);
     command.arg("run").arg("-c").arg(&config).current_dir(folder.path());
@@ -60,19 +71,27 @@ pub(super) fn start(
             return Err(Error::Start(format!("{}\n{}", binary.display(), text_of(&log))));
         }
     };
-    let (app, name) = ("live".to_owned(), "bench".to_owned());
-    let published = Published { address: ports.rtmp, app, name };
-    let play = match protocol {
-        Protocol::HttpFlv => Play::HttpFlv {
-            address: ports.http,
-            authority: ports.http.to_string(),
-            path: "/flv/live/bench.flv".to_owned(),
-        },
-        Protocol::Rtmp => Play::Rtmp(published.clone()),
+    let place = |protocol: &str| {
+        let address = ports.get(protocol).copied();
+        address.ok_or_else(|| Error::Start(format!("nobody listens for {protocol}")))
     };
+    let published =
+        |address| Published { address, app: "live".to_owned(), name: "bench".to_owned() };
+    let flv = |address: SocketAddr| Play::HttpFlv {
+        address,
+        authority: address.to_string(),
+        path: "/flv/live/bench.flv".to_owned(),
+    };
+    let play = match protocol {
+        Protocol::HttpFlv => flv(place("http")?),
+        Protocol::HttpsFlv => flv(place("https")?),
+        Protocol::Rtmp => Play::Rtmp(published(place("rtmp")?)),
+        Protocol::Rtmps => Play::Rtmp(published(place("rtmps")?)),
+    };
+    let tls = certificate.map(|certificate| certificate.trust);
+    let publish = Some(published(place("rtmp")?));
     let pids = vec![child.0.id()];
-    let publish = Some(published);
-    Ok(Target { publish, play, pids, _child: Some(child), _folder: Some(folder) })
+    Ok(Target { publish, play, tls, pids, _child: Some(child), _folder: Some(folder) })
 }
 
 /// That of this program: its profile's.
@@ -130,22 +149,18 @@ fn read_log(
     let (sender, receiver) = mpsc::channel();
     let kept = Arc::clone(&log);
     let reader = thread::Builder::new().name("log".to_owned()).spawn(move || {
-        let (mut http, mut rtmp) = (None, None);
+        let mut ports = Ports::new();
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             match event["event"].as_str() {
                 Some("listener.open") => {
                     let address = event["address"].as_str().and_then(|text| text.parse().ok());
-                    match event["protocol"].as_str() {
-                        Some("http") => http = address,
-                        Some("rtmp") => rtmp = address,
-                        _ => {}
-                    }
+                    let protocol = event["protocol"].as_str().map(str::to_owned);
+                    ports.extend(protocol.zip(address));
                 }
                 Some("server.ready") => {
-                    let ports = http.zip(rtmp).map(|(http, rtmp)| Ports { http, rtmp });
                     // Nobody listens any more if the start took too long.
-                    let _late = ports.map(|ports| sender.send(ports));
+                    let _late = sender.send(std::mem::take(&mut ports));
                 }
                 _ => {}
             }
@@ -179,8 +194,8 @@ mod tests {
         ];
         let (_, found) = read_log(std::io::Cursor::new(log.join("\n"))).unwrap();
 
-        let Ports { http, rtmp } = found.recv().unwrap();
-        assert_eq!((http.port(), rtmp.port()), (1, 2));
+        let ports = found.recv().unwrap();
+        assert_eq!((ports["http"].port(), ports["rtmp"].port()), (1, 2));
     }
 
     #[test]
