@@ -14,6 +14,7 @@ enum Layer {
     Fixture,
     Host,
     Lib,
+    Micro,
     Plugin,
     PluginApi,
     Tests,
@@ -29,6 +30,7 @@ impl Layer {
             ["plugins", _] => Some(Self::Plugin),
             ["tests"] => Some(Self::Tests),
             ["tests", "bench"] => Some(Self::Bench),
+            ["tests", "micro"] => Some(Self::Micro),
             ["tests", "fixtures", _] => Some(Self::Fixture),
             _ => None,
         }
@@ -43,6 +45,7 @@ impl Layer {
             Self::Lib => &[Self::Lib],
             Self::PluginApi | Self::Tests => &[],
             Self::Bench => &[Self::Tests],
+            Self::Micro => &[Self::Host, Self::PluginApi],
         }
     }
 }
