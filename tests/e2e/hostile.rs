@@ -8,6 +8,7 @@ use harness::live;
 use harness::rtmp::feed::repeated;
 use harness::rtmp::{Client, Dialect};
 use harness::server::{Server, Setup};
+use harness::tls::Certificate;
 use harness::{artifacts, http, wait};
 use serde_json::json;
 
@@ -93,6 +94,36 @@ fn a_flood_of_nonsense_leaves_few_lines_in_the_log() {
 
     assert!((1..=2 * FAILURES_LOGGED_MAX).contains(&lines), "{lines} lines");
     assert_eq!(http::get(server.address("http"), "/api/health", None).status, 200);
+}
+
+#[test]
+fn nonsense_on_ports_with_tls_is_closed_without_a_word_in_the_log() {
+    let certificate = Certificate::new(30);
+    let server = Server::start(&json!({
+        "tls": { "site": certificate.profile() },
+        "http": { "https_listen": "127.0.0.1:0", "tls": "site" },
+        "plugins": { "rtmp": { "tls_listen": "127.0.0.1:0", "tls": "site" } },
+    }));
+    let alert = b"\x15\x03\x03\0\x02\x02\x28";
+    let cases: [&[u8]; 5] = [
+        b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n",
+        // A hello of another version, a record that is too long, an alert, and data before the handshake.
+        b"\x16\x02\0\0\x05hello",
+        b"\x16\x03\x01\xff\xff\x01",
+        alert,
+        b"\x17\x03\x03\0\x05hello",
+    ];
+    let lines_before = server.log_tail(1000).lines().count();
+
+    for port in ["https", "rtmps"] {
+        for bytes in cases {
+            let answer = exchange(server.address(port), bytes);
+            assert!(!answer.contains("HTTP"), "{port}: {bytes:?}: {answer}");
+        }
+    }
+
+    let lines = server.log_tail(1000).lines().count();
+    assert_eq!(lines, lines_before, "{}", server.log_tail(20));
 }
 
 #[test]
