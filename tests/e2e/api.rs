@@ -298,14 +298,18 @@ fn who_has_no_token_is_logged_once_a_second_and_counted() {
     let counted = format!("plugcast_http_auth_refused_total {TRIES}\n");
     assert!(metrics.contains(&counted), "{metrics}");
     // The next line that is due tells how many had none.
+    let made_up = "BREW".repeat(500);
     let left_out = wait::until("the next line", LIMIT, || {
-        intrude(&server, 1);
+        let answer = http::request(server.address("http"), &made_up, "/api/v1/streams", "");
+        assert_eq!(answer.status, 401);
         let lines = server.events("auth.refused");
         let left_out = lines.iter().map(|line| line.field("left_out").as_u64().unwrap_or(0));
         let left_out: u64 = left_out.sum();
         (left_out > 0).then_some((left_out, lines.len() as u64))
     });
     assert!(left_out.0 + left_out.1 >= TRIES as u64, "{left_out:?}");
+    let last = server.events("auth.refused").pop().expect("the line");
+    assert_eq!(last.text("method"), "BREW".repeat(4), "a name that anybody may make up is cut");
     wait::until("the event", LIMIT, || {
         events.seen().iter().any(|event| event.name == "auth.refused").then_some(())
     });

@@ -24,6 +24,8 @@ use crate::net::bucket;
 const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
 /// Addresses that have such a line in that time.
 const REFUSED_ADDRESSES_MAX: usize = 64;
+/// Of a method's name, which anybody may make up.
+const METHOD_SHOWN_MAX: usize = 16;
 
 /// For lines about those who are refused.
 pub(super) fn quiet() -> Quiet {
@@ -98,12 +100,14 @@ fn note(request: &ServiceRequest, state: &State, denied: Denied) {
     // The pattern, not the path: paths and queries may have secrets in them.
     let found = request.extensions().get::<Found>().map(|found| found.route.pattern.to_string());
     let route = found.or_else(|| request.match_pattern()).unwrap_or_default();
+    let method = request.method().as_str();
+    let method = method.get(..METHOD_SHOWN_MAX).unwrap_or(method);
     let reason = match denied {
         Denied::NoToken => "no token",
         Denied::WrongToken => "a wrong token",
     };
     tracing::warn!(
-        event = "auth.refused", action = "admin", peer = %client, method = %request.method(), route, reason,
+        event = "auth.refused", action = "admin", peer = %client, method, route, reason,
         left_out, "refused"
     );
 }
