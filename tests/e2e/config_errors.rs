@@ -149,7 +149,8 @@ fn check_config_reads_certificates_and_knows_their_names() {
     );
     assert_eq!(unknown.status.code(), Some(2), "{}", unknown.text);
     assert!(
-        unknown.text.contains("http.tls") && unknown.text.contains("tls.site"),
+        unknown.text.contains("http.tls: there is no certificate profile tls.site")
+            && unknown.text.contains("1 mistake in the config"),
         "{}",
         unknown.text
     );

@@ -138,10 +138,11 @@ fn with_config(options: &Options, then: impl FnOnce(Loaded, Search) -> ExitCode)
             for mistake in &mistakes {
                 complain(&Mistake::to_string(mistake), EXIT_CONFIG);
             }
-            complain(
-                &format!("{} mistakes in the config; nothing was started", mistakes.len()),
-                EXIT_CONFIG,
-            )
+            let count = match mistakes.len() {
+                1 => "1 mistake".to_owned(),
+                n => format!("{n} mistakes"),
+            };
+            complain(&format!("{count} in the config; nothing was started"), EXIT_CONFIG)
         }
     }
 }
