@@ -38,6 +38,8 @@ use crate::plugin::manager::PluginInfo;
 
 /// Reports that are kept, a new one included.
 const KEPT_MAX: usize = 10;
+/// Longer texts of others are cut.
+const TEXT_CHARS_MAX: usize = 1_000;
 /// Below the data folder.
 const FOLDER: &str = "crash";
 
@@ -115,7 +117,9 @@ pub(crate) fn set_plugins(list: Vec<PluginInfo>) {
         .filter_map(|plugin| Some((plugin.info.file.clone()?, plugin.build.clone())))
         .collect();
     let build = |file: &Path| known.get(file).cloned().unwrap_or_else(|| build_id::of(file));
-    let plugins = list.into_iter().map(|info| {
+    let plugins = list.into_iter().map(|mut info| {
+        // It is the plugin's own words.
+        info.reason = one_line(&info.reason);
         let build = info.file.as_deref().map(build).unwrap_or_default();
         Plugin { info, build }
     });
@@ -127,9 +131,14 @@ pub(crate) fn set_plugins(list: Vec<PluginInfo>) {
 /// as under a service manager, leaves one report.
 pub(crate) fn failed_start(problem: &str) {
     let Some(state) = STATE.get() else { return };
-    let reason = format!("the start failed: {}", problem.replace('\n', "; "));
-    let reason = log::mask::url(&reason);
+    let reason = one_line(&format!("the start failed: {problem}"));
     if past::newest_reason(&state.path).as_deref() != Some(&reason) {
         report::write(&Victim::this_thread(), &reason, &"");
     }
+}
+
+/// A text that others made, without its secrets and on one line.
+fn one_line(text: &str) -> String {
+    let masked = log::mask::url(text);
+    masked.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_CHARS_MAX).collect()
 }

@@ -10,9 +10,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use super::STATE;
 use super::report::{self, Victim};
-use crate::log::mask;
+use super::{STATE, one_line};
 
 /// What the log file gets to take the last lines.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
@@ -42,7 +41,7 @@ impl Panic {
         let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
         Self {
             thread: std::thread::current().name().unwrap_or("without a name").to_owned(),
-            message: mask::url(&format!("{text}{place}")).replace('\n', " "),
+            message: one_line(&format!("{text}{place}")),
             backtrace: Backtrace::force_capture(),
         }
     }

@@ -3,11 +3,13 @@
 
 use std::ffi::CStr;
 use std::fmt::{self, Display, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::SystemTime;
 
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::signal::ThreadName;
 use super::{STATE, State};
@@ -77,26 +79,24 @@ pub(super) fn write(victim: &Victim, reason: &dyn Display, backtrace: &dyn Displ
 
 /// The same for a victim that has claimed the report.
 pub(super) fn write_claimed(victim: &Victim, reason: &dyn Display, backtrace: &dyn Display) {
+    let name = Name::new();
+    let written = STATE.get().map(|state| {
+        let file = open(state, &name)?;
+        Ok::<_, Errno>(fill(&mut Sink::new(file), state, victim, reason, backtrace))
+    });
+    // Last: whoever reads stderr may have stopped to. Nobody is left to be told that it can't be written.
     let mut stderr = Sink::new(std::io::stderr());
-    // Nobody is left to be told of an error, here and below.
     let _ = writeln!(stderr, "plugcast: {reason}");
-    let _ = stderr.flush();
-    if let Some(state) = STATE.get() {
-        let name = Name::new();
-        let _ = match open(state, &name) {
-            Ok(file) => {
-                let written = fill(&mut Sink::new(file), state, victim, reason, backtrace);
-                let end = if written.is_ok() { "" } else { ", which is not whole" };
-                writeln!(stderr, "plugcast: report: {}/{name}{end}", state.path.display())
-            }
-            Err(error) => {
-                writeln!(stderr, "plugcast: no report in {}: {error}", state.path.display())
-            }
-        };
-    }
+    let folder = STATE.get().map_or_else(|| Path::new(""), |state| &state.path).display();
+    let _ = match written {
+        Some(Ok(Ok(()))) => writeln!(stderr, "plugcast: report: {folder}/{name}"),
+        Some(Ok(Err(_))) => writeln!(stderr, "plugcast: a part of the report: {folder}/{name}"),
+        Some(Err(error)) => writeln!(stderr, "plugcast: no report in {folder}: {error}"),
+        None => Ok(()),
+    };
 }
 
-fn open(state: &State, name: &Name) -> rustix::io::Result<std::os::fd::OwnedFd> {
+fn open(state: &State, name: &Name) -> Result<OwnedFd, Errno> {
     // Who holds the lock would be the one who crashed.
     drop(state.spare.try_lock().and_then(|mut spare| spare.take()));
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -222,7 +222,7 @@ impl<F: AsFd> Sink<F> {
         while !rest.is_empty() {
             match rustix::io::write(&self.to, rest) {
                 Ok(n @ 1..) => rest = rest.get(n..).unwrap_or_default(),
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 Ok(0) | Err(_) => return Err(fmt::Error),
             }
         }
