@@ -54,16 +54,14 @@ export function keepFigures(list, figures) {
   });
 }
 
-// A text to copy, with its button. `update` takes another text.
-export function copyable(text = '') {
+// A text to copy, with its button.
+export function copyable(text) {
   const code = el('code', { tabindex: '0' }, text);
   const copy = button('Copy', async () => {
     setText(copy, (await copyText(code)) ? 'Copied' : 'Press Ctrl+C');
     setTimeout(() => setText(copy, 'Copy'), 2000);
   });
-  const node = el('span', { class: 'copyable' }, code, copy);
-  node.update = (changed) => setText(code, changed);
-  return node;
+  return el('span', { class: 'copyable' }, code, copy);
 }
 
 async function copyText(code) {

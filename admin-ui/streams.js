@@ -57,14 +57,14 @@ export class Streams {
     const row = el(
       'tr',
       {},
-      el('th', { scope: 'row', class: 'wide' }, opener, state),
-      cell('codecs', 'Codecs', 'codecs'),
+      el('th', { scope: 'row' }, opener, state),
+      cell('codecs', 'Codecs'),
       cell('size', 'Size'),
-      cell('fps', 'fps', 'number short'),
+      cell('fps', 'fps', 'number'),
       cell('rate', 'Bit rate', 'number'),
       cell('uptime', 'Uptime', 'number'),
       cell('viewers', 'Viewers', 'number'),
-      el('td', { class: 'short action' }, preview),
+      el('td', { class: 'action' }, preview),
     );
     const body = el('tbody', {}, row);
     let details = null;
@@ -99,7 +99,7 @@ export class Streams {
     const urls = el('ul', { class: 'list' });
     const formats = el('ul', { class: 'list' });
     const viewers = el('tbody');
-    const nobody = el('p', { class: 'quiet' }, 'Nobody watches.');
+    const note = el('p', { class: 'quiet' });
     const table = el(
       'table',
       { class: 'rows viewers' },
@@ -116,17 +116,20 @@ export class Streams {
       el('h3', {}, 'Formats'),
       formats,
       el('h3', {}, 'Viewers'),
-      nobody,
+      note,
       table,
     );
     const row = el('tr', { class: 'details' }, cell);
     row.update = (detail) => {
       setText(publisher, describePublisher(detail));
-      keep(urls, urlsOf(detail), (url) => `${url.what} ${url.instance} ${url.protocol}`, urlItem);
+      keep(urls, urlsOf(detail), (url) => `${url.what} ${url.text}`, urlItem);
       keep(formats, detail.formats, (format) => format.format, formatItem);
-      keep(viewers, detail.viewers, (viewer) => viewer.conn, (viewer) => this.#viewer(viewer));
-      nobody.hidden = detail.viewers.length > 0;
-      table.hidden = !nobody.hidden;
+      const shown = detail.viewers.slice(0, api.LIST_MAX);
+      keep(viewers, shown, (viewer) => viewer.conn, (viewer) => this.#viewer(viewer));
+      const count = detail.viewers.length;
+      setText(note, count === 0 ? 'Nobody watches.' : `The first ${api.LIST_MAX} of ${count}.`);
+      note.hidden = 0 < count && count <= api.LIST_MAX;
+      table.hidden = count === 0;
     };
     return row;
   }
@@ -202,11 +205,10 @@ const urlsOf = ({ urls }) =>
     urls.filter((url) => url[what]).map((url) => ({ ...url, what, text: url[what] })),
   );
 
-function urlItem({ what, protocol }) {
-  const url = copyable();
+function urlItem({ what, protocol, text }) {
   const label = what === 'play' ? `Play, ${protocol}` : `Publish, ${protocol}`;
-  const item = el('li', {}, el('span', { class: 'label' }, label), url);
-  item.update = ({ text }) => url.update(text);
+  const item = el('li', {}, el('span', { class: 'label' }, label), copyable(text));
+  item.update = () => {};
   return item;
 }
 
