@@ -10,7 +10,6 @@ use crate::options::{Media, Protocol};
 const REFERENCE: Media = Media { streams: 1, bitrate: 2_100_000 };
 /// For numbers of viewers that no single core could serve at the reference rate.
 const LOW: Media = Media { streams: 1, bitrate: 200_000 };
-/// For what the number of viewers is not about.
 const STALLED_VIEWERS: usize = 200;
 const JOINS_PER_SECOND: u32 = 20;
 const SOAK_JOINS_PER_SECOND: u32 = 50;
@@ -58,21 +57,30 @@ impl Preset {
             Self::Stalled => plan.stalled(),
             Self::Tls => plan.tls(),
             Self::Soak => plan.soak(),
-            Self::All => [
-                Self::Realtime,
-                Self::FirstMedia,
-                Self::Streams,
-                Self::Publishers,
-                Self::Memory,
-                Self::Coalesce,
-                Self::Stalled,
-                Self::Tls,
-            ]
-            .into_iter()
-            .flat_map(|preset| preset.cases(compare_nginx))
-            .collect(),
+            Self::All => all(compare_nginx),
         }
     }
+}
+
+/// Each case once: runs of a round are compared by their place.
+fn all(compare_nginx: bool) -> Vec<Case> {
+    let presets = [
+        Preset::Realtime,
+        Preset::FirstMedia,
+        Preset::Streams,
+        Preset::Publishers,
+        Preset::Memory,
+        Preset::Coalesce,
+        Preset::Stalled,
+        Preset::Tls,
+    ];
+    let mut cases = Vec::new();
+    for case in presets.into_iter().flat_map(|preset| preset.cases(compare_nginx)) {
+        if !cases.contains(&case) {
+            cases.push(case);
+        }
+    }
+    cases
 }
 
 struct Plan {
@@ -179,5 +187,20 @@ impl Plan {
             .chain(nginx)
             .map(|subject| watch(subject, viewers, media))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_case_is_measured_twice_in_a_round() {
+        for preset in Preset::value_variants() {
+            let cases = preset.cases(true);
+            for (at, case) in cases.iter().enumerate() {
+                assert!(!cases[..at].contains(case), "{preset:?}: {case:?}");
+            }
+        }
     }
 }
