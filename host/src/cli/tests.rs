@@ -72,9 +72,9 @@ fn commands_in(text: &str) -> Vec<Vec<&str>> {
             let words: Vec<&str> =
                 code.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
             let is_program = |word: &&str| *word == "plugcast" || word.ends_with("/plugcast");
-            // `cargo test -p plugcast --lib` is about the package.
-            let program =
-                words.iter().position(is_program).filter(|at| *at == 0 || words[at - 1] != "-p");
+            // `cargo test -p plugcast --lib` is about the package, `docker run --name plugcast -d` about a container.
+            let is_name = |at: &usize| *at > 0 && ["-p", "--name"].contains(&words[at - 1]);
+            let program = words.iter().position(is_program).filter(|at| !is_name(at));
             commands.extend(program.and_then(|at| words.get(at + 1..)).map(<[&str]>::to_vec));
         }
     }
