@@ -16,5 +16,6 @@ pub mod log;
 pub mod metrics;
 pub mod net;
 pub mod plugin;
+pub(crate) mod scaffold;
 pub mod server;
 pub mod task;

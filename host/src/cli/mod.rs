@@ -1,4 +1,4 @@
-//! What users type: `plugcast [run] · check-config · config show · plugin list · token · version`.
+//! What users type: `plugcast [run] · check-config · config show · plugin list/new/headers · token · version`.
 //!
 //! Exit codes: 0 done, 1 failed, 2 the config has mistakes or the command line is wrong, 3 a port is in use.
 #![expect(
@@ -6,13 +6,14 @@
     reason = "answers of commands go to stdout; the log goes to stderr"
 )]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, Loaded, Mistake, Options, PluginSchemas, Shown};
 use crate::plugin::discovery::{self, Search, Verdict};
+use crate::scaffold::{self, Kind, Lang, Plan};
 use crate::server::{self, StartError};
 
 /// The config or the command line is wrong.
@@ -53,7 +54,7 @@ enum Command {
     /// Look at the config
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look at plugins
+    /// Look at plugins, begin one
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Print the admin token of the server with this config
@@ -76,6 +77,28 @@ enum ConfigCommand {
 enum PluginCommand {
     /// Every plugin file in the folders, and whether it can be loaded
     List,
+    /// Write a project for a new plugin: it builds, passes its tests and loads
+    New {
+        /// The plugin's id: names its folder, library and config section
+        name: String,
+        /// What to write it in
+        #[arg(long, value_enum, default_value_t = Lang::Rust)]
+        lang: Lang,
+        /// What it is about
+        #[arg(long, value_enum, default_value_t = Kind::Protocol)]
+        kind: Kind,
+        /// In Rust: the folder plugin-api of a checkout. Without it, Cargo.toml names the crate by its version
+        #[arg(long, value_name = "FOLDER")]
+        sdk: Option<PathBuf>,
+    },
+    /// Write the C headers that plugins of this server are built with, into FOLDER/plugcast
+    Headers {
+        /// For the compiler's -I; made if it is not there
+        folder: PathBuf,
+        /// Replace files that differ
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// The whole program.
@@ -105,6 +128,15 @@ pub fn main() -> ExitCode {
             list_plugins(&search);
             ExitCode::SUCCESS
         }),
+        Command::Plugin(PluginCommand::New { name, lang, kind, sdk }) => {
+            written((Plan { name, lang, kind, sdk }).write(Path::new("")))
+        }
+        Command::Plugin(PluginCommand::Headers { folder, force }) => {
+            let done = scaffold::write_headers(&folder, force);
+            written(
+                done.map(|()| format!("the headers are in {}", folder.join("plugcast").display())),
+            )
+        }
         Command::Token => with_config(&options, |loaded, _| token(&loaded.config)),
         Command::Version => {
             println!(
@@ -170,6 +202,17 @@ fn list_plugins(search: &Search) {
             }
             Verdict::Invalid(reason) => println!("?    {file}    invalid: {reason}"),
         }
+    }
+}
+
+/// Says what came of a command that writes files.
+fn written(done: Result<String, scaffold::Error>) -> ExitCode {
+    match done {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&error.to_string(), 1),
     }
 }
 

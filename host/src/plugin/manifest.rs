@@ -161,7 +161,7 @@ fn parse_blob(blob: &[u8]) -> Result<Manifest, Error> {
 }
 
 /// Ids name config sections, metrics and log targets, so they are kept plain.
-fn is_id(id: &str) -> bool {
+pub(crate) fn is_id(id: &str) -> bool {
     id.len() <= 64
         && id.starts_with(|c: char| c.is_ascii_lowercase())
         && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
