@@ -154,9 +154,10 @@ impl Packets {
         self.packets.extend(log.iter_from(self.end()));
         self.newest_start = log.newest_start;
         self.bytes = log.bytes;
-        // Only the newest slab can have grown.
-        let grown = self.slabs.pop_back().map_or(0, |slab| slab.number);
-        self.slabs.extend(log.slabs.iter().filter(|slab| slab.number >= grown).cloned());
+        // Only the newest slab can have grown. The log may have dropped it, and more after it.
+        let newest = self.slabs.back().map_or(0, |slab| slab.number);
+        let fresh = log.slabs.iter().filter(|slab| slab.number >= newest);
+        fresh.for_each(|slab| self.put_slab(slab));
         let newest = |packets: &Self| packets.heads.back().map(|head| head.number);
         if newest(self) != newest(log) || self.heads.len() != log.heads.len() {
             self.heads.clone_from(&log.heads);
@@ -180,17 +181,20 @@ impl Packets {
             self.bytes += packet.len() + PACKET_OVERHEAD;
             self.packets.push_back(*packet);
         }
-        for slab in slabs {
-            match self.slabs.back_mut().filter(|last| last.number == slab.number) {
-                Some(last) => last.bytes = slab.bytes.clone(),
-                None => self.slabs.push_back(slab.clone()),
-            }
-        }
+        slabs.iter().for_each(|slab| self.put_slab(slab));
         self.heads.extend(heads.iter().cloned());
         // Of heads that no packet names, only the newest can still be named.
         let newest = self.heads.back().map_or(0, |head| head.number);
         let in_use = self.packets.back().map_or(0, |packet| packet.head);
         self.heads.retain(|head| head.number <= in_use || head.number == newest);
+    }
+
+    /// The newest slab, or what it has grown to.
+    fn put_slab(&mut self, slab: &Slab) {
+        match self.slabs.back_mut().filter(|last| last.number == slab.number) {
+            Some(last) => last.bytes = slab.bytes.clone(),
+            None => self.slabs.push_back(slab.clone()),
+        }
     }
 
     /// Lets go of what nobody needs: keeps from the newest start point on, from `oldest_wanted` on unless that is too far
@@ -235,7 +239,8 @@ impl Packets {
     }
 
     fn slab(&self, packet: &Packet) -> Option<&Slab> {
-        let oldest = self.slabs.front()?.number;
-        self.slabs.get(packet.slab.checked_sub(oldest)? as usize)
+        // Numbers rise, not without gaps.
+        let index = self.slabs.binary_search_by_key(&packet.slab, |slab| slab.number).ok()?;
+        self.slabs.get(index)
     }
 }
