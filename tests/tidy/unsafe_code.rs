@@ -7,6 +7,7 @@ use crate::repository::{File, files};
 const ALLOWED: &[(&str, &str)] = &[
     ("host/src/abi/", "the functions that plugins call"),
     ("host/src/crash/signal.rs", "signal handlers, and what the kernel gives them"),
+    ("host/src/fanout/sender/", "sockets by number, and rings shared with the kernel"),
     ("host/src/plugin/instance.rs", "the table that one instance is given"),
     ("host/src/plugin/library.rs", "dlopen, and the plugin's static table"),
     ("host/src/plugin/lifecycle.rs", "the four calls through the plugin's table"),

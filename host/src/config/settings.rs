@@ -46,6 +46,8 @@ impl Config {
             max_bytes: self.ring.max_bytes.to_usize(),
             max_time: self.ring.max_time.get(),
             max_lag: self.fanout.max_lag.get(),
+            latency_budget: self.fanout.latency_budget.get(),
+            latency_rules: self.fanout.latency_rules.clone(),
             ..hub::feed::Settings::default()
         }
     }
@@ -56,6 +58,7 @@ impl Config {
             threads: or_default(usize::from(self.server.fanout_threads)),
             stall_timeout: self.fanout.stall_timeout.get(),
             max_lag: self.fanout.max_lag.get(),
+            sender: self.fanout.sender,
             send_buffer: or_default(self.fanout.send_buffer.to_usize()),
         }
     }

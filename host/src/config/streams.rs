@@ -4,6 +4,9 @@ use plugin_api::units::{ByteSize, HumanDuration, OptionalDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fanout::Mechanism;
+use crate::hub::feed::LatencyRule;
+
 /// Publishers: who wins a stream, and when it ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -118,6 +121,18 @@ pub struct Fanout {
     /// ones faster: a viewer gets at most this much in one round trip. 0: the kernel's choice, up to
     /// several MiB for each viewer. Default: `512KiB`, 20 Mbit/s at 200 ms.
     pub send_buffer: ByteSize,
+
+    /// How long what is new in a stream may wait for more of it, to go out in one send: a few sends fewer for a
+    /// little delay. Keyframes and what a new viewer gets go at once. `0s` is real time. Default: `0s`.
+    pub latency_budget: HumanDuration,
+
+    /// The same for some streams or formats: `{stream: "live/**", format: flv, budget: 100ms}`. The first
+    /// that fits holds. Default: none.
+    pub latency_rules: Vec<LatencyRule>,
+
+    /// How bytes get to the kernel: `io_uring` makes one system call for many viewers, `send` one for each;
+    /// `auto` takes `io_uring` where the kernel allows it (containers often don't). Default: `auto`.
+    pub sender: Mechanism,
 }
 
 impl Default for Fanout {
@@ -126,6 +141,9 @@ impl Default for Fanout {
             stall_timeout: HumanDuration::from_secs(10),
             max_lag: HumanDuration::from_secs(5),
             send_buffer: ByteSize::from_kib(512),
+            latency_budget: HumanDuration::from_secs(0),
+            latency_rules: Vec::new(),
+            sender: Mechanism::Auto,
         }
     }
 }

@@ -30,8 +30,11 @@ pub(super) struct Attached {
     /// Made when the thread takes the viewer.
     pub(super) record: Option<Arc<ViewerRecord>>,
     pub(super) cursor: Cursor,
-    /// The thread's slot of the feed, and the viewer's place among the feed's members.
+    /// The thread's slot of the feed.
     pub(super) group: usize,
+    /// The first packet that it gets with all who are in sync; its cursor says nothing then. `None`: it stands apart.
+    pub(super) in_sync_from: Option<u64>,
+    /// Its place among the feed's viewers that are in sync, or among those that stand apart.
     pub(super) member: usize,
     /// False from when the kernel is full until epoll says otherwise.
     pub(super) writable: bool,
@@ -82,6 +85,7 @@ impl Attached {
             record: None,
             cursor,
             group: 0,
+            in_sync_from: None,
             member: 0,
             writable: true,
             full_since: None,
@@ -160,10 +164,19 @@ impl Attached {
             None => sender.submit(socket, parts),
             Some(tls) => submit_tls(tls, sender, socket, parts),
         };
-        if let Progress::Taken { bytes, .. } = progress {
-            self.count(window, bytes);
-        }
+        self.advance(window, &progress);
         self.after(&progress)
+    }
+
+    /// What a send that was made for many has come to. Says whether the connection is gone.
+    pub(super) fn after_submit(&mut self, window: &Packets, progress: &Progress) -> bool {
+        self.advance(window, progress);
+        matches!(self.after(progress), Step::Closed)
+    }
+
+    /// Whether it has got everything before this packet, can take more, and means to stay.
+    pub(super) fn is_at(&self, seq: u64) -> bool {
+        self.cursor.is_at(seq) && self.writable && self.leaving.is_none() && !self.revisit
     }
 
     fn after(&mut self, progress: &Progress) -> Step {
@@ -186,11 +199,12 @@ impl Attached {
         }
     }
 
-    fn count(&mut self, window: &Packets, n: usize) {
-        let sent = self.cursor.advance(window, n);
-        self.conn.count_out(n as u64);
+    fn advance(&mut self, window: &Packets, progress: &Progress) {
+        let Progress::Taken { bytes, .. } = *progress else { return };
+        let sent = self.cursor.advance(window, bytes);
+        self.conn.count_out(bytes as u64);
         if let Some(record) = &self.record {
-            record.sent(n, sent.position);
+            record.sent(bytes as u64, sent.position);
         }
         if sent.injected > 0 {
             self.control.injected(sent.injected);

@@ -71,6 +71,54 @@ pub(super) struct Sent {
     pub(super) injected: usize,
 }
 
+/// The packets of one send to many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Round {
+    pub(super) from: u64,
+    /// The first packet that is not in it.
+    pub(super) to: u64,
+    pub(super) bytes: usize,
+}
+
+impl Round {
+    /// As many whole packets from `from` on as one send takes, at least one. `None`: there is nothing new.
+    pub(super) fn plan(window: &Packets, from: u64) -> Option<Self> {
+        let (mut due, mut to, mut last) = (Due::default(), from, None);
+        for packet in window.iter_from(from) {
+            let follows = last.is_some_and(|last| packet.follows(last));
+            let is_fit = due.bytes == 0
+                || due.bytes + packet.len() <= SEND_BYTES_MAX && (follows || due.parts < PARTS_MAX);
+            if !is_fit {
+                break;
+            }
+            due.parts += usize::from(!follows);
+            due.bytes += packet.len();
+            (to, last) = (to + 1, Some(packet));
+        }
+        (to > from).then_some(Self { from, to, bytes: due.bytes })
+    }
+
+    /// Lists its bytes.
+    pub(super) fn gather<'p, 'a>(
+        self,
+        window: &'a Packets,
+        parts: &'p mut [IoSlice<'a>; PARTS_MAX],
+    ) -> &'p [IoSlice<'a>] {
+        let mut due = Due::default();
+        let left = usize::try_from(self.to - self.from).unwrap_or(usize::MAX);
+        let mut packets = window.iter_from(self.from).take(left).peekable();
+        while let Some(first) = packets.next() {
+            let (mut last, mut len) = (first, first.len());
+            while let Some(packet) = packets.next_if(|packet| packet.follows(last)) {
+                last = packet;
+                len += packet.len();
+            }
+            due.add(parts, window.bytes(first, 0, len));
+        }
+        parts.get(..due.parts).unwrap_or_default()
+    }
+}
+
 impl Cursor {
     /// Begins at a start point, or at the next one.
     pub(super) fn new(begin: Option<u64>) -> Self {
@@ -90,6 +138,17 @@ impl Cursor {
         if !piece.bytes.is_empty() {
             self.pieces.push_back(piece);
         }
+    }
+
+    /// The packet that is next is this one, and nothing goes before it.
+    pub(super) fn is_at(&self, seq: u64) -> bool {
+        self.at == Some(seq) && self.is_at_boundary()
+    }
+
+    /// Everything before this packet was sent by others. `head` is the newest that was in it.
+    pub(super) fn stand_at(&mut self, seq: u64, head: Option<u32>) {
+        self.at = Some(seq);
+        self.head = head.unwrap_or(self.head);
     }
 
     /// No packet is begun and no piece waits.

@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use plugin_api::mem::{Buf, Pool};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::attached::Attached;
 use self::inbox::{Command, Inbox};
@@ -53,6 +55,21 @@ pub struct Settings {
     pub send_buffer: Option<usize>,
     /// `None`: one for each core.
     pub threads: Option<usize>,
+    /// For new threads.
+    pub sender: Mechanism,
+}
+
+/// How bytes get to the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mechanism {
+    /// `io_uring` where the kernel allows it, else `send`.
+    #[default]
+    Auto,
+    /// One system call for many viewers.
+    IoUring,
+    /// One system call for each viewer.
+    Send,
 }
 
 impl Default for Settings {
@@ -62,6 +79,7 @@ impl Default for Settings {
             max_lag: Duration::from_secs(5),
             send_buffer: None,
             threads: None,
+            sender: Mechanism::Auto,
         }
     }
 }

@@ -177,6 +177,12 @@ fn kind(node: Node<'_>) -> String {
     if let Some(inner) = node.property("any") {
         return format!("by name: {}", kind(inner));
     }
+    let keys = node.properties();
+    if !keys.is_empty() {
+        let keys = keys.into_iter().filter_map(|name| Some((name, node.property(name)?)));
+        let keys: Vec<_> = keys.map(|(name, key)| format!("`{name}` ({})", kind(key))).collect();
+        return format!("keys {}", keys.join(", "));
+    }
     let numbers = match node.range() {
         (Some(low), Some(high)) => format!("whole number, {low} to {high}"),
         (Some(low), None) => format!("whole number, at least {low}"),

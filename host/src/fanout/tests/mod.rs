@@ -2,6 +2,7 @@
 
 mod delivery;
 mod endings;
+mod in_sync;
 mod secure;
 mod slow;
 mod spine;

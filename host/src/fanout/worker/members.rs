@@ -34,7 +34,7 @@ impl Worker {
         let slot = self.viewers.vacant_key();
         if let Err(error) = self.watch_socket(&viewer, mark(slot, number)) {
             tracing::error!(event = "viewer.refused", conn = viewer.conn.id(), %error, "epoll_ctl");
-            if self.groups[group].members.is_empty() {
+            if self.groups[group].is_empty() {
                 self.drop_group(group);
             }
             self.finish(*viewer, Leave::Back(Reason::Error));
@@ -43,11 +43,11 @@ impl Worker {
         self.groups[group].watch.also_needs_from(viewer.cursor.needs_from());
         viewer.prepared.hold = None;
         viewer.group = group;
-        viewer.member = self.groups[group].members.len();
+        viewer.member = self.groups[group].apart.len();
         viewer.record =
             Some(feed.add_viewer(viewer.prepared.identity.clone(), Arc::downgrade(&viewer.conn)));
         log_start(&viewer);
-        self.groups[group].members.push(slot);
+        self.groups[group].apart.push(slot);
         self.by_number.insert(number, slot);
         self.viewers.insert(viewer);
         self.send(slot);
@@ -73,8 +73,13 @@ impl Worker {
         (number << SLOT_BITS == mark >> SLOT_BITS << SLOT_BITS).then_some(slot)
     }
 
+    /// Sends to a viewer that stands apart what is due to it; others have it, or will get it with all.
     pub(super) fn send(&mut self, slot: usize) {
-        let Some(viewer) = self.viewers.get_mut(slot) else { return };
+        let Some(viewer) =
+            self.viewers.get_mut(slot).filter(|viewer| viewer.in_sync_from.is_none())
+        else {
+            return;
+        };
         let Some(group) = self.groups.get(viewer.group) else { return };
         let (window, ended) = (&group.window, group.ended);
         let visit = viewer.send(window, ended, &mut self.sender, &self.policy, &self.pool);
@@ -91,12 +96,14 @@ impl Worker {
 
     pub(super) fn detach(&mut self, number: u64, reason: Reason) {
         let Some(slot) = self.slot_of(number) else { return };
+        self.part(slot);
         self.viewers[slot].leaving.get_or_insert(reason);
         self.send(slot);
     }
 
     pub(super) fn inject(&mut self, number: u64, bytes: Buf) {
         let Some(slot) = self.slot_of(number) else { return };
+        self.part(slot);
         self.viewers[slot].cursor.push(Piece { bytes, injected: true });
         self.send(slot);
     }
@@ -107,14 +114,15 @@ impl Worker {
     }
 
     pub(super) fn leave(&mut self, slot: usize, leave: Leave) {
+        self.part(slot);
         let Some(viewer) = self.viewers.try_remove(slot) else { return };
         self.by_number.remove(&viewer.control.number());
         if let Some(group) = self.groups.get_mut(viewer.group) {
-            group.members.swap_remove(viewer.member);
-            if let Some(moved) = group.members.get(viewer.member) {
+            group.apart.swap_remove(viewer.member);
+            if let Some(moved) = group.apart.get(viewer.member) {
                 self.viewers[*moved].member = viewer.member;
             }
-            if group.members.is_empty() {
+            if group.is_empty() {
                 self.drop_group(viewer.group);
             }
         }

@@ -5,9 +5,10 @@
 //! `sendmsg` per batch and nothing else.
 
 mod feeds;
+mod in_sync;
 mod members;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,12 +23,12 @@ use rustix::io::Errno;
 use slab::Slab;
 
 use self::feeds::Group;
-use super::Settings;
 use super::attached::{Attached, Leave, Visit};
 use super::inbox::{Command, Inbox, Waiting};
 use super::lag::LagPolicy;
 use super::loads::{Counters, Loads};
-use super::sender::{Progress, SendMessage, Sender};
+use super::sender::{self, Progress, Sender, Target};
+use super::{Mechanism, Settings};
 use crate::hub::Reason;
 use crate::net::PIPE_BYTES_MAX;
 
@@ -46,16 +47,23 @@ pub(super) struct Worker {
     loads: Arc<Loads>,
     policy: LagPolicy,
     send_buffer: Option<usize>,
-    sender: CountingSender<SendMessage>,
+    sender: CountingSender,
+    mechanism: Mechanism,
     viewers: Slab<Box<Attached>>,
     by_number: HashMap<u64, usize>,
     groups: Slab<Group>,
     by_feed: HashMap<u64, usize>,
     /// Slots of feeds that have grown.
     news: VecDeque<usize>,
+    /// When the news of which feed have waited for long enough.
+    due: BTreeSet<(Instant, usize)>,
     /// Slots of viewers that have more to do.
     revisit: Vec<usize>,
     mail: Waiting,
+    /// Commands that came in the middle of a round.
+    deferred: Vec<Command>,
+    /// Slots of those that did not take all of a round, and what they took; empty between rounds.
+    cut_short: Vec<(u32, Progress)>,
     scratch: Box<[u8]>,
     /// The kernel is full for somebody: look for stalled ones from then on.
     next_tick: Option<Instant>,
@@ -80,20 +88,19 @@ impl Worker {
             pool,
             policy: LagPolicy::new(settings),
             send_buffer: settings.send_buffer,
-            sender: CountingSender {
-                sender: SendMessage,
-                loads: Arc::clone(&loads),
-                index,
-                since_look: 0,
-            },
+            sender: CountingSender { sender: sender::portable(), loads: Arc::clone(&loads), index },
+            mechanism: settings.sender,
             loads,
             viewers: Slab::new(),
             by_number: HashMap::new(),
             groups: Slab::new(),
             by_feed: HashMap::new(),
             news: VecDeque::new(),
+            due: BTreeSet::new(),
             revisit: Vec::new(),
             mail: Waiting::default(),
+            deferred: Vec::new(),
+            cut_short: Vec::new(),
             scratch: vec![0; PIPE_BYTES_MAX].into(),
             next_tick: None,
             quit: false,
@@ -102,6 +109,7 @@ impl Worker {
 
     /// Until it is told to quit.
     pub(super) fn run(mut self) {
+        self.sender.sender = sender::open(self.mechanism, self.index);
         let mut events = Vec::with_capacity(EVENTS_MAX);
         while !self.quit {
             if catch_unwind(AssertUnwindSafe(|| self.pass(&mut events))).is_err() {
@@ -136,6 +144,10 @@ impl Worker {
         while let Some(group) = self.news.pop_front() {
             self.on_news(group);
         }
+        self.send_due();
+        for command in std::mem::take(&mut self.deferred) {
+            self.obey(command);
+        }
         self.revisit_all();
         self.look_for_stalled();
     }
@@ -144,7 +156,9 @@ impl Worker {
         if !self.revisit.is_empty() || !self.news.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.next_tick.map(|tick| tick.saturating_duration_since(Instant::now()))
+        let due = self.due.first().map(|(due, _)| *due);
+        let next = self.next_tick.into_iter().chain(due).min();
+        next.map(|next| next.saturating_duration_since(Instant::now()))
     }
 
     fn on_socket(&mut self, mark: u64, flags: EventFlags) {
@@ -168,10 +182,23 @@ impl Worker {
     fn take_mail(&mut self) {
         let mut mail = std::mem::take(&mut self.mail);
         self.inbox.take(&mut mail);
-        self.sender.since_look = 0;
         self.news.extend(mail.news.drain(..));
         for command in mail.commands.drain(..) {
             self.obey(command);
+        }
+        self.mail = mail;
+    }
+
+    /// In the middle of a round: viewers that come are served, the rest waits, since it may change who is in sync.
+    fn admit_newcomers(&mut self) {
+        let mut mail = std::mem::take(&mut self.mail);
+        self.inbox.take(&mut mail);
+        self.news.extend(mail.news.drain(..));
+        for command in mail.commands.drain(..) {
+            match command {
+                Command::Attach(viewer) => self.admit(viewer),
+                command => self.deferred.push(command),
+            }
         }
         self.mail = mail;
     }
@@ -265,6 +292,8 @@ impl Worker {
             }
         }
         self.groups.clear();
+        self.cut_short.clear();
+        self.due.clear();
         self.by_feed.clear();
         self.by_number.clear();
         self.news.clear();
@@ -284,31 +313,48 @@ impl Worker {
                     self.revisit.push(slot);
                 }
             }
-            Visit::Done => {
-                if self.next_tick.is_none() && self.viewers[slot].full_since.is_some() {
-                    self.next_tick = Some(Instant::now() + self.policy.tick());
-                }
-            }
+            Visit::Done if self.viewers[slot].full_since.is_some() => self.note_full(),
+            Visit::Done => self.join_if_level(slot),
         }
+    }
+
+    /// The kernel is full for somebody.
+    fn note_full(&mut self) {
+        self.next_tick.get_or_insert_with(|| Instant::now() + self.policy.tick());
     }
 }
 
-/// Counts sends, for the figures and to look at the inbox now and then.
-struct CountingSender<S> {
-    sender: S,
+/// Counts sends, for the figures.
+struct CountingSender {
+    sender: Box<dyn Sender + Send>,
     loads: Arc<Loads>,
     index: usize,
-    since_look: usize,
 }
 
-impl<S: Sender> Sender for CountingSender<S> {
+impl CountingSender {
+    fn count(&self, sends: usize) {
+        let counters = self.loads.counters(self.index);
+        counters.sends.fetch_add(sends as u64, Ordering::Relaxed);
+    }
+}
+
+impl Sender for CountingSender {
     fn submit(
         &mut self,
         socket: std::os::fd::BorrowedFd<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Progress {
-        self.since_look += 1;
-        self.loads.counters(self.index).sends.fetch_add(1, Ordering::Relaxed);
+        self.count(1);
         self.sender.submit(socket, parts)
+    }
+
+    fn broadcast(
+        &mut self,
+        targets: &[Target],
+        parts: &[io::IoSlice<'_>],
+        cut_short: &mut dyn FnMut(Target, Progress),
+    ) {
+        self.count(targets.len());
+        self.sender.broadcast(targets, parts, cut_short);
     }
 }

@@ -51,6 +51,7 @@ pub struct Feed {
     key: FeedKey,
     stream: Option<Arc<Stream>>,
     keep: Keep,
+    latency_budget: Duration,
     log: Mutex<Log>,
     watches: Mutex<Vec<Arc<Watch>>>,
     phase: watch::Sender<Phase>,
@@ -129,11 +130,13 @@ impl Feed {
             max_time: ns(settings.max_time),
             max_lag: ns(settings.max_lag),
         };
+        let latency_budget = settings.latency_budget(&key);
         Self {
             id,
             key,
             stream,
             keep,
+            latency_budget,
             log: Mutex::default(),
             watches: Mutex::default(),
             phase: watch::Sender::new(Phase::Opening),
@@ -153,6 +156,11 @@ impl Feed {
 
     pub fn key(&self) -> &FeedKey {
         &self.key
+    }
+
+    /// How long what is new may wait for more of it before it is sent.
+    pub fn latency_budget(&self) -> Duration {
+        self.latency_budget
     }
 
     /// Brings a thread's window up to date; says how the feed ended if it has: nothing follows then.

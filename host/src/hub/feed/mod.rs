@@ -43,8 +43,8 @@ pub use self::packager::{
 pub use self::packets::{Head, Packet, Packets};
 pub use self::playable::FormatInfo;
 pub use self::prepare::{PREPARED_LIMIT, PrepareRequest, Prepared, VARIANT_BYTES_MAX};
-pub use self::settings::Settings;
-pub use self::viewers::{FeedInfo, ViewerIdentity, ViewerInfo, ViewerRecord};
+pub use self::settings::{LatencyRule, Settings};
+pub use self::viewers::{FeedInfo, SharedFigures, ViewerIdentity, ViewerInfo, ViewerRecord};
 use crate::hub::key::StreamKey;
 use crate::hub::{Hub, Reason, Refusal, Status, Stream};
 use crate::net::CloseReason;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use plugin_api::frame::{NS_PER_MS, Ns};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,6 +27,47 @@ pub struct ViewerIdentity {
     pub agent: Arc<str>,
 }
 
+/// What each of many viewers has been sent that get the same bytes. Their fan-out thread writes it once for all of them.
+#[derive(Debug)]
+pub struct SharedFigures {
+    bytes: AtomicU64,
+    /// As of a viewer.
+    position: AtomicI64,
+}
+
+impl Default for SharedFigures {
+    fn default() -> Self {
+        Self { bytes: AtomicU64::new(0), position: AtomicI64::new(NOWHERE) }
+    }
+}
+
+impl SharedFigures {
+    /// Each has been sent `bytes`, the newest of them of the packet with this dts.
+    pub fn sent(&self, bytes: usize, position: Ns) {
+        self.position.store(position, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Release);
+    }
+}
+
+/// A share in [`SharedFigures`].
+#[derive(Debug)]
+struct Share {
+    of: Arc<SharedFigures>,
+    /// What had been sent before the viewer came.
+    before: u64,
+}
+
+impl Share {
+    fn bytes(&self) -> u64 {
+        self.of.bytes.load(Ordering::Acquire) - self.before
+    }
+
+    /// `None` while there is nothing of it.
+    fn position(&self) -> Option<Ns> {
+        (self.bytes() > 0).then(|| self.of.position.load(Ordering::Relaxed))
+    }
+}
+
 /// A viewer's figures. Its fan-out thread writes them, anybody reads them.
 #[derive(Debug)]
 pub struct ViewerRecord {
@@ -39,6 +81,8 @@ pub struct ViewerRecord {
     skipped: AtomicU64,
     /// The dts of the newest packet that the kernel has taken a byte of.
     position: AtomicI64,
+    /// Set while it is sent the same as others.
+    share: Mutex<Option<Share>>,
 }
 
 /// No packet sent yet.
@@ -62,12 +106,28 @@ impl ViewerRecord {
             bytes: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             position: AtomicI64::new(NOWHERE),
+            share: Mutex::new(None),
         }
     }
 
     /// Bytes sent as a viewer.
     pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        let share = self.share.lock();
+        self.bytes.load(Ordering::Relaxed) + share.as_ref().map_or(0, Share::bytes)
+    }
+
+    /// From here on it is sent what all that share these figures are sent.
+    pub fn join(&self, figures: &Arc<SharedFigures>) {
+        let before = figures.bytes.load(Ordering::Relaxed);
+        *self.share.lock() = Some(Share { of: Arc::clone(figures), before });
+    }
+
+    /// It is sent what is its own again. Gives what it was sent with the others.
+    pub fn part(&self) -> u64 {
+        let mut share = self.share.lock();
+        let Some(share) = share.take() else { return 0 };
+        self.sent(share.bytes(), share.position());
+        share.bytes()
     }
 
     /// Packets skipped because it lagged.
@@ -81,8 +141,8 @@ impl ViewerRecord {
     }
 
     /// `bytes` went out; the newest of them belong to the packet with this dts.
-    pub fn sent(&self, bytes: usize, position: Option<Ns>) {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    pub fn sent(&self, bytes: u64, position: Option<Ns>) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if let Some(dts) = position {
             self.position.store(dts, Ordering::Relaxed);
         }
@@ -116,7 +176,8 @@ impl ViewerRecord {
     }
 
     pub(super) fn info(&self, newest: Option<Ns>) -> ViewerInfo {
-        let position = self.position.load(Ordering::Relaxed);
+        let shared = self.share.lock().as_ref().and_then(Share::position);
+        let position = shared.unwrap_or_else(|| self.position.load(Ordering::Relaxed));
         let lag = newest.filter(|_| position != NOWHERE).map(|dts| dts.saturating_sub(position));
         ViewerInfo {
             conn: self.identity.conn,

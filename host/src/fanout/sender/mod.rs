@@ -3,13 +3,17 @@
 //! With TLS, what is given is encrypted on the way, into a buffer of the connection that is sent before anything else: that
 //! costs one copy and the cipher for each viewer and byte, beside the state that [`Tls`] holds.
 
-use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+mod message;
+mod uring;
 
-use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags};
+use std::io::{self, IoSlice};
+use std::os::fd::{BorrowedFd, RawFd};
 
 use crate::net::tls::Tls;
+
+use self::message::SendMessage;
+use self::uring::Uring;
+use super::Mechanism;
 
 /// What became of one send.
 #[derive(Debug)]
@@ -26,30 +30,50 @@ pub(super) enum Progress {
 pub(super) trait Sender {
     /// Gives `parts` to the kernel, in order, as far as it takes them.
     fn submit(&mut self, socket: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> Progress;
+
+    /// The same for many sockets. Names only those that did not take all.
+    fn broadcast(
+        &mut self,
+        targets: &[Target],
+        parts: &[IoSlice<'_>],
+        cut_short: &mut dyn FnMut(Target, Progress),
+    );
 }
 
-/// One system call per send.
-#[derive(Debug, Default)]
-pub(super) struct SendMessage;
+/// A viewer's socket, which is open as long as the viewer is listed, and its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) socket: RawFd,
+    pub(super) slot: u32,
+}
 
-impl Sender for SendMessage {
-    fn submit(&mut self, socket: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> Progress {
-        // Not writev: a peer that is gone must not raise SIGPIPE in whatever process loads this library.
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        loop {
-            let mut control = SendAncillaryBuffer::default();
-            match rustix::net::sendmsg(socket, parts, &mut control, flags) {
-                Ok(bytes) => {
-                    let given: usize = parts.iter().map(|part| part.len()).sum();
-                    return Progress::Taken { bytes, is_full: bytes < given };
-                }
-                Err(Errno::INTR) => {}
-                // No memory for it in the kernel: as good as full; the stall timer watches it.
-                Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => return Progress::Full,
-                Err(errno) => return Progress::Closed(errno.into()),
+/// What every kernel can do.
+pub(super) fn portable() -> Box<dyn Sender + Send> {
+    Box::new(SendMessage)
+}
+
+/// The mechanism that is wished for, or the portable one where the kernel refuses it. To be called on the thread that sends;
+/// the first one says in the log which it is, and why.
+pub(super) fn open(wish: Mechanism, thread: usize) -> Box<dyn Sender + Send> {
+    let (mechanism, sender, why) = match wish {
+        Mechanism::Send => ("send", portable(), "configured".to_owned()),
+        Mechanism::Auto | Mechanism::IoUring => match Uring::new() {
+            Ok(ring) => ("io_uring", Box::new(ring) as _, "the kernel allows it".to_owned()),
+            Err(error) => ("send", portable(), format!("io_uring: {error}")),
+        },
+    };
+    if thread == 0 {
+        let is_refused = wish == Mechanism::IoUring && mechanism != "io_uring";
+        match is_refused {
+            true => {
+                tracing::warn!(event = "fanout.sender", mechanism, why, "how viewers are sent to")
+            }
+            false => {
+                tracing::info!(event = "fanout.sender", mechanism, why, "how viewers are sent to")
             }
         }
     }
+    sender
 }
 
 /// Encrypts and sends. [`flush_tls`] has left nothing behind.
