@@ -99,6 +99,8 @@ impl Listener {
     /// The next connection. Running out of descriptors is no error: it is logged, and accepting goes on when there are
     /// some.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<Conn>, Error>> {
+        // What was accepted is registered with the runtime, a pause is its timer, and the caller may be on a thread of a plugin.
+        let _entered = self.net.runtime().enter();
         let mut state = self.state.lock();
         loop {
             if let Some(pause) = &mut state.pause {
@@ -199,7 +201,6 @@ impl Listener {
             );
         }
         state.exhausted = true;
-        let _entered = self.net.runtime().enter();
         state.pause = Some(Box::pin(tokio::time::sleep(EXHAUSTED_PAUSE)));
     }
 }

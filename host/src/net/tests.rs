@@ -4,7 +4,8 @@ use std::io::{IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -50,6 +51,29 @@ impl Borrower for Seen {
     fn close(&self, reason: CloseReason) {
         *self.closed.lock() = Some(reason);
     }
+}
+
+/// As a plugin does on a thread of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_thread_outside_of_the_runtime_accepts() {
+    let net = Net::new(Handle::current());
+    let listener = net.listen("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr()).unwrap();
+
+    let accepting = std::thread::spawn(move || {
+        let deadline = Instant::now() + DEADLINE;
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            match listener.poll_accept(&mut cx) {
+                Poll::Ready(accepted) => return accepted.map(|conn| conn.peer()),
+                Poll::Pending => assert!(Instant::now() < deadline, "no connection"),
+            }
+            std::thread::yield_now();
+        }
+    });
+
+    let accepted = accepting.join().expect("no panic");
+    assert_eq!(accepted.unwrap(), client.local_addr().unwrap());
 }
 
 #[tokio::test]
