@@ -16,6 +16,7 @@ mod matrix;
 mod metrics;
 mod page;
 mod republish;
+mod scaffold;
 mod secure;
 mod slow_client;
 mod slow_viewer;

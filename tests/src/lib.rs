@@ -2,7 +2,7 @@
 //! and the comparison of what a viewer received with what was published.
 //!
 //! Reading order: [`server`] starts `plugcast` with the libraries of the target folder; [`clips`] makes the media;
-//! [`encoder`] and [`viewer`] run ffmpeg and others; [`browser`] runs Chromium; [`rtmp`] is a client that can also misbehave; [`media`] compares.
+//! [`encoder`] and [`viewer`] run ffmpeg and others; [`browser`] runs Chromium; [`rtmp`] is a client that can also misbehave; [`media`] compares; [`network`] is a place for fixed ports.
 //!
 //! Nothing here imports the server or a plugin: they would share their mistakes.
 
@@ -17,6 +17,7 @@ pub mod http;
 pub mod live;
 pub mod media;
 pub mod metrics;
+pub mod network;
 pub mod process;
 pub mod rtmp;
 pub mod server;
