@@ -232,6 +232,47 @@ fn a_future_is_dropped_exactly_once() {
     assert_eq!((done.get(), cancelled.get(), refused.get()), (1, 1, 1));
 }
 
+/// Notes where it lies, and when it is dropped whether it still lies there.
+struct Place {
+    noted: AtomicUsize,
+    moved: Count,
+    _dropped: Dropped,
+}
+
+impl Place {
+    fn address(&self) -> usize {
+        (&raw const *self).addr()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let has_moved = *self.noted.get_mut() != self.address();
+        self.moved.0.fetch_add(usize::from(has_moved), Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_future_is_dropped_where_it_was_polled() {
+    let fake = FakeHost::new();
+    let (moved, dropped, polled) = (Count::default(), Count::default(), Count::default());
+
+    let (noted, guard, begun) = (AtomicUsize::new(0), Dropped(dropped.clone()), polled.clone());
+    let place = Place { noted, moved: moved.clone(), _dropped: guard };
+    let task = fake.host().spawn("t", "", async move {
+        let place = place;
+        place.noted.store(place.address(), Ordering::SeqCst);
+        begun.0.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<()>().await;
+        drop(place);
+    });
+    fake.wait_for("the first poll", |_| (polled.get() > 0).then_some(()));
+    drop(task.unwrap());
+    fake.wait_for("the end of the task", |_| (dropped.get() > 0).then_some(()));
+
+    assert_eq!(moved.get(), 0);
+}
+
 #[test]
 fn an_attempt_that_fails_is_tried_again() {
     let fake = FakeHost::new();

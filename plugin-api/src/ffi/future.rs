@@ -80,9 +80,10 @@ unsafe extern "C" fn poll<F: Future<Output: Outcome>>(
 unsafe extern "C" fn drop_bound<T>(ctx: *mut c_void) {
     // SAFETY: core.h: drop is called once, after the last callback; `ctx` is the box of `Bound::into_ctx`.
     let bound = unsafe { Box::from_raw(ctx.cast::<Bound<T>>()) };
-    let Bound { instance, inner } = *bound;
-    // The panic was logged by the hook; there is nobody to give a status to.
-    guard::enter(&instance, || drop(inner)).ok();
+    let instance = Arc::clone(&bound.instance);
+    // In its box: a future that was polled must not move any more. A panic was logged by the hook; there is nobody to give a
+    // status to.
+    guard::enter(&instance, || drop(bound)).ok();
 }
 
 /// A maker of attempts, as `pc_task_vtable` and its context.
