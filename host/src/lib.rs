@@ -18,4 +18,6 @@ pub mod net;
 pub mod plugin;
 pub(crate) mod scaffold;
 pub mod server;
+pub(crate) mod sync;
 pub mod task;
+pub(crate) mod told;

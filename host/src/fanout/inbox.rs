@@ -1,18 +1,15 @@
-//! What reaches a fan-out thread from outside: commands about viewers, and feeds that have grown. One wake-up for all that
-//! comes before the thread looks.
+//! How a fan-out thread is reached: what can be done for its viewers, and the descriptor that wakes it.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
 use plugin_api::mem::Buf;
 use rustix::event::EventfdFlags;
 
 use super::attached::Attached;
 use super::lag::LagPolicy;
+use super::mailbox::{self, Bell, Mailbox};
 use crate::hub::Reason;
-use crate::hub::feed::FeedWaker;
 
 /// Something to do for a viewer, which goes by its number.
 pub(super) enum Command {
@@ -33,96 +30,39 @@ pub(super) enum Command {
     Panic,
 }
 
-/// The thread's side takes, everybody else puts.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    wake: OwnedFd,
-    /// The descriptor was written since the thread last looked.
-    signalled: AtomicBool,
-    waiting: Mutex<Waiting>,
-}
+/// A fan-out thread's.
+pub(super) type Inbox = Mailbox<Command, Descriptor>;
 
-#[derive(Default)]
-pub(super) struct Waiting {
-    pub(super) commands: Vec<Command>,
-    /// Slots of the thread's feeds that have grown.
-    pub(super) news: Vec<usize>,
-    /// The thread has ended: nothing is taken any more.
-    closed: bool,
-}
+/// What waits in it.
+pub(super) type Waiting = mailbox::Waiting<Command>;
 
-impl std::fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Waiting({} commands, {} feeds)", self.commands.len(), self.news.len())
-    }
-}
+/// Written to wake the thread.
+pub(super) struct Descriptor(OwnedFd);
 
 impl Inbox {
     pub(super) fn new() -> std::io::Result<Arc<Self>> {
-        let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let signalled = AtomicBool::new(false);
-        Ok(Arc::new(Self { wake, signalled, waiting: Mutex::default() }))
-    }
-
-    /// Gives the command back when the thread has ended.
-    pub(super) fn send(&self, command: Command) -> Result<(), Command> {
-        {
-            let mut waiting = self.waiting.lock();
-            if waiting.closed {
-                return Err(command);
-            }
-            waiting.commands.push(command);
-        }
-        self.signal();
-        Ok(())
+        let descriptor = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Arc::new(Self::with(Descriptor(descriptor))))
     }
 
     /// For the thread's epoll.
     pub(super) fn descriptor(&self) -> &OwnedFd {
-        &self.wake
-    }
-
-    /// Whether there may be something to take.
-    pub(super) fn has_mail(&self) -> bool {
-        self.signalled.load(Ordering::Relaxed)
-    }
-
-    /// Moves everything that waits into `into`, which is empty. Later mail wakes the thread again.
-    pub(super) fn take(&self, into: &mut Waiting) {
-        // Before the list is taken: what is put afterwards signals again. The counter is never read, since every write to
-        // it is an edge for epoll.
-        self.signalled.swap(false, Ordering::AcqRel);
-        let mut waiting = self.waiting.lock();
-        std::mem::swap(&mut waiting.commands, &mut into.commands);
-        std::mem::swap(&mut waiting.news, &mut into.news);
-    }
-
-    /// The thread ends: what still waits comes back, and nothing is taken any more.
-    pub(super) fn close(&self) -> Vec<Command> {
-        let mut waiting = self.waiting.lock();
-        waiting.closed = true;
-        std::mem::take(&mut waiting.commands)
-    }
-
-    fn signal(&self) {
-        if !self.signalled.swap(true, Ordering::AcqRel) {
-            let one = 1_u64.to_ne_bytes();
-            // Written once per look, the counter does not overflow in the life of a machine.
-            let _written = rustix::io::write(&self.wake, &one);
-        }
+        &self.bell().0
     }
 }
 
-impl FeedWaker for Inbox {
-    fn wake(&self, slot: usize) {
-        self.waiting.lock().news.push(slot);
-        self.signal();
+impl Bell for Descriptor {
+    fn ring(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // The counter is never read, since every write to it is an edge for epoll. Written once per look, it does not overflow in
+        // the life of a machine.
+        let _written = rustix::io::write(&self.0, &one);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use rustix::event::Timespec;
     use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};

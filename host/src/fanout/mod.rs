@@ -13,6 +13,7 @@ mod cursor;
 mod inbox;
 mod lag;
 mod loads;
+mod mailbox;
 mod sender;
 mod viewer;
 mod worker;

@@ -17,6 +17,7 @@
 //!    [`Publisher::on_loss`] lets video go on at its next keyframe.
 
 pub mod auth;
+mod batch;
 pub mod clock;
 mod effects;
 pub mod ended;
@@ -26,6 +27,7 @@ pub mod key;
 mod notices;
 mod outcome;
 mod publisher;
+mod readers;
 mod registry;
 mod ring;
 mod settings;
@@ -43,13 +45,12 @@ use std::time::Duration;
 
 use plugin_api::mem::Account;
 
+pub use batch::{Batch, StartAt};
 pub use outcome::{Reason, Refusal, Status};
 pub use publisher::{Notice, PublishRequest, Publisher, Pushed};
 pub use settings::{OnConflict, RingSettings, Settings};
 pub use stream::{Stream, ViewerGuard};
-pub use subscriber::{
-    Batch, ReadOptions, ReadOutcome, ReaderKind, StartAt, SubscribeRequest, Subscriber,
-};
+pub use subscriber::{ReadOptions, ReadOutcome, ReaderKind, SubscribeRequest, Subscriber};
 
 use auth::{Action, Authorizer};
 use clock::{Clock, Monotonic, ns};

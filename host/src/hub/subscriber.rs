@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use plugin_api::frame::{Frame, Shape};
-
+use super::batch::{Batch, StartAt};
 use super::outcome::Reason;
+use super::readers;
 use super::ring::Cursor;
 use super::stream::{Stream, ViewerGuard};
 
@@ -66,29 +66,6 @@ pub enum ReaderKind {
     Snapshot,
 }
 
-/// Where reading begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StartAt {
-    /// The next start point.
-    Live,
-    /// The newest start point: at once.
-    #[default]
-    Newest,
-    /// The oldest start point that is still held.
-    Oldest,
-}
-
-/// What one read gives. Keep it between reads: the list is reused.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// Set when it changed: in force from the first of these frames on. Always set in the first batch.
-    pub shape: Option<Arc<Shape>>,
-    /// May be empty when only the shape changed.
-    pub frames: Vec<Frame>,
-    /// Frames skipped before this batch because the reader was lapped.
-    pub lost: u64,
-}
-
 /// What became of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
@@ -122,27 +99,18 @@ impl Subscriber {
         let Self { guard, slot, cursor, settled_only } = self;
         // What the last batch held may be the last of its kind: it is freed before anything is locked.
         out.frames.clear();
-        let ready =
-            guard.stream().with(|state, _, _| state.read(*slot, cursor, *settled_only, max, out));
-        if let Some(outcome) = ready {
-            return Poll::Ready(outcome);
-        }
-        // Cloning and dropping a waker may run a plugin's code, so both happen outside.
-        let mut waker = Some(cx.waker().clone());
-        let ready = guard.stream().with(|state, now, effects| {
-            let ready = state.read(*slot, cursor, *settled_only, max, out);
-            if ready.is_none()
-                && let Some(reader) = state.readers.get_mut(*slot)
-            {
-                std::mem::swap(&mut reader.waker, &mut waker);
-                if cursor.is_waiting_for_start() && state.has_frames() {
-                    state.want_keyframe(now, effects);
+        readers::poll_read(cx, |waker| {
+            guard.stream().with(|state, now, effects| {
+                let read = state.read(*slot, cursor, *settled_only, max, out);
+                if let (None, Some(waker)) = (read, waker) {
+                    state.readers.wait(*slot, waker);
+                    if cursor.is_waiting_for_start() && state.has_frames() {
+                        state.want_keyframe(now, effects);
+                    }
                 }
-            }
-            ready
-        });
-        drop(waker);
-        ready.map_or(Poll::Pending, Poll::Ready)
+                read
+            })
+        })
     }
 
     /// [`Subscriber::poll_read`] as a future.
@@ -167,7 +135,7 @@ impl fmt::Debug for Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        let reader = self.guard.stream().with(|state, _, _| state.readers.try_remove(self.slot));
+        let reader = self.guard.stream().with(|state, _, _| state.readers.remove(self.slot));
         drop(reader);
     }
 }

@@ -83,8 +83,7 @@ impl Worker {
     pub(super) fn on_news(&mut self, slot: usize) {
         // The slot of a feed without viewers may be empty, or another feed's: looking once more does no harm.
         let Some(group) = self.groups.get_mut(slot) else { return };
-        group.watch.looked();
-        group.ended = group.feed.follow(&mut group.window);
+        group.ended = group.feed.look(&group.watch, &mut group.window);
         if group.may_wait() {
             let due = || Instant::now() + group.feed.latency_budget();
             self.due.insert((*group.due.get_or_insert_with(due), slot));

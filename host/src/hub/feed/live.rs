@@ -1,7 +1,7 @@
 //! One feed: the log of its packets, who is to be woken when it grows, and who watches it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::packets::{Keep, Packets};
 use super::settings::Settings;
 use super::staging::Staging;
 use super::viewers::{FeedInfo, ViewerIdentity, ViewerInfo, ViewerRecord};
+use super::watch::{FeedWaker, Watch, Watched};
 use crate::hub::key::StreamKey;
 use crate::hub::{Reason, Refusal, Stream};
 use crate::net::Conn;
@@ -52,8 +53,7 @@ pub struct Feed {
     stream: Option<Arc<Stream>>,
     keep: Keep,
     latency_budget: Duration,
-    log: Mutex<Log>,
-    watches: Mutex<Vec<Arc<Watch>>>,
+    log: Watched<Log>,
     phase: watch::Sender<Phase>,
     /// Viewers, and connections that are about to be.
     interest: watch::Sender<usize>,
@@ -70,52 +70,6 @@ struct Log {
     holds: Vec<(u64, u64, Instant)>,
     next_hold: u64,
     end: Option<Reason>,
-}
-
-/// Gets told that a feed has grown.
-pub trait FeedWaker: Send + Sync {
-    /// `slot` is what the watcher gave. Must not block.
-    fn wake(&self, slot: usize);
-}
-
-/// One fan-out thread's interest in a feed.
-pub struct Watch {
-    waker: Arc<dyn FeedWaker>,
-    slot: usize,
-    /// The thread knows already.
-    told: AtomicBool,
-    /// The oldest packet that one of the thread's viewers has still to get.
-    oldest: AtomicU64,
-}
-
-impl Watch {
-    /// The thread looks at the feed now: later news needs another wake-up.
-    pub fn looked(&self) {
-        // A swap, not a store: it reads what a writer left that found the thread told already, and so sees its packets.
-        self.told.swap(false, Ordering::AcqRel);
-    }
-
-    /// No viewer of this thread needs a packet before `seq`.
-    pub fn needs_from(&self, seq: u64) {
-        self.oldest.store(seq, Ordering::Relaxed);
-    }
-
-    /// A viewer that has come needs packets from `seq` on.
-    pub fn also_needs_from(&self, seq: u64) {
-        self.oldest.fetch_min(seq, Ordering::Relaxed);
-    }
-
-    fn tell(&self) {
-        if !self.told.swap(true, Ordering::AcqRel) {
-            self.waker.wake(self.slot);
-        }
-    }
-}
-
-impl std::fmt::Debug for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("slot", &self.slot).finish_non_exhaustive()
-    }
 }
 
 impl Feed {
@@ -137,8 +91,7 @@ impl Feed {
             stream,
             keep,
             latency_budget,
-            log: Mutex::default(),
-            watches: Mutex::default(),
+            log: Watched::default(),
             phase: watch::Sender::new(Phase::Opening),
             interest: watch::Sender::new(0),
             viewers: Mutex::default(),
@@ -165,21 +118,21 @@ impl Feed {
 
     /// Brings a thread's window up to date; says how the feed ended if it has: nothing follows then.
     pub fn follow(&self, window: &mut Packets) -> Option<Reason> {
-        let log = self.log.lock();
-        window.follow(&log.packets);
-        log.end
+        self.log.lock().show(window)
+    }
+
+    /// [`Feed::follow`] for a thread that was woken: later news wakes it again.
+    pub fn look(&self, watch: &Watch, window: &mut Packets) -> Option<Reason> {
+        self.log.look(watch, |log| log.show(window))
     }
 
     /// Wakes `waker` with `slot` when there is news, until [`Feed::unwatch`].
     pub fn watch(&self, waker: Arc<dyn FeedWaker>, slot: usize) -> Arc<Watch> {
-        let told = AtomicBool::new(false);
-        let watch = Arc::new(Watch { waker, slot, told, oldest: AtomicU64::new(0) });
-        self.watches.lock().push(Arc::clone(&watch));
-        watch
+        self.log.watch(waker, slot)
     }
 
     pub fn unwatch(&self, watch: &Arc<Watch>) {
-        self.watches.lock().retain(|other| !Arc::ptr_eq(other, watch));
+        self.log.unwatch(watch);
     }
 
     /// Lists a viewer, until [`Feed::remove_viewer`].
@@ -258,7 +211,7 @@ impl Feed {
         let bytes: usize = staged.packets.iter().map(super::packets::Packet::len).sum();
         self.packets.fetch_add(staged.packets.len() as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        let oldest_wanted = self.oldest_wanted();
+        let oldest_wanted = self.log.oldest_wanted();
         let can_begin = {
             let mut log = self.log.lock();
             log.packets.append(&staged.packets, &staged.slabs, &staged.heads);
@@ -278,7 +231,7 @@ impl Feed {
             });
         }
         if has_news {
-            self.tell();
+            self.log.tell();
         }
     }
 
@@ -294,7 +247,7 @@ impl Feed {
         });
         if ended {
             self.log.lock().end = Some(reason);
-            self.tell();
+            self.log.tell();
         }
     }
 
@@ -310,19 +263,14 @@ impl Feed {
         }
         (begin, Hold { feed: Arc::clone(self), id })
     }
-
-    fn oldest_wanted(&self) -> u64 {
-        let watches = self.watches.lock();
-        let oldest = watches.iter().map(|watch| watch.oldest.load(Ordering::Relaxed)).min();
-        oldest.unwrap_or(u64::MAX)
-    }
-
-    fn tell(&self) {
-        self.watches.lock().iter().for_each(|watch| watch.tell());
-    }
 }
 
 impl Log {
+    fn show(&self, window: &mut Packets) -> Option<Reason> {
+        window.follow(&self.packets);
+        self.end
+    }
+
     fn held(&mut self) -> Option<u64> {
         if self.holds.is_empty() {
             return None;

@@ -18,6 +18,7 @@ mod prepare;
 mod settings;
 mod staging;
 mod viewers;
+mod watch;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -36,7 +37,7 @@ use tokio::sync::Semaphore;
 use self::driver::{Driver, Source};
 pub use self::framing::Framing;
 use self::live::End;
-pub use self::live::{Feed, FeedKey, FeedWaker, Watch};
+pub use self::live::{Feed, FeedKey};
 pub use self::packager::{
     FeedOut, HEAD_BYTES_MAX, PACKET_BYTES_MAX, Packager, PackagerError, PackagerFactory, PacketRef,
 };
@@ -45,6 +46,7 @@ pub use self::playable::FormatInfo;
 pub use self::prepare::{PREPARED_LIMIT, PrepareRequest, Prepared, VARIANT_BYTES_MAX};
 pub use self::settings::{LatencyRule, Settings};
 pub use self::viewers::{FeedInfo, SharedFigures, ViewerIdentity, ViewerInfo, ViewerRecord};
+pub use self::watch::{FeedWaker, Watch};
 use crate::hub::key::StreamKey;
 use crate::hub::{Hub, Reason, Refusal, Status, Stream};
 use crate::net::CloseReason;

@@ -6,7 +6,7 @@ use plugin_api::frame::{Frame, Ns, Shape};
 
 use super::Ring;
 use super::segment::{Entry, Opening, Position, Segment};
-use crate::hub::subscriber::{Batch, StartAt};
+use crate::hub::batch::{Batch, StartAt};
 
 /// A reader's place in a ring.
 #[derive(Debug)]

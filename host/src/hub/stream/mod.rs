@@ -91,7 +91,7 @@ impl Stream {
     pub fn subscribe(self: &Arc<Self>, options: ReadOptions) -> Result<Subscriber, Refusal> {
         let guard = self.add_viewer(options.kind)?;
         let mut state = self.state.lock();
-        let slot = state.readers.insert(state::Reader::new());
+        let slot = state.readers.add();
         let cursor = Cursor::new(options.start, state.ring.end());
         drop(state);
         Ok(Subscriber::new(guard, slot, cursor, options.settled_only))

@@ -8,15 +8,17 @@ use slab::Slab;
 use super::start_points::StartPoints;
 use super::stats::Stats;
 use super::writer::{Watch, Writer};
+use crate::hub::batch::Batch;
 use crate::hub::clock::ms;
 use crate::hub::effects::Effects;
 use crate::hub::info::{Joinable, ReaderCounts, StreamInfo, StreamState};
 use crate::hub::key::StreamKey;
 use crate::hub::outcome::Reason;
 use crate::hub::publisher::Notice;
+use crate::hub::readers::Readers;
 use crate::hub::ring::{Cursor, Opening, Ring};
 use crate::hub::settings::Settings;
-use crate::hub::subscriber::{Batch, ReadOutcome, ReaderKind};
+use crate::hub::subscriber::{ReadOutcome, ReaderKind};
 use crate::hub::timeline::Timeline;
 
 /// A publisher is asked for a keyframe this often at most, whoever wants one.
@@ -44,32 +46,17 @@ pub(in crate::hub) struct State {
     pub(super) started: Option<Ns>,
     /// Whether it has settled once; from then on no reader is held back.
     pub(super) has_settled: bool,
-    pub(in crate::hub) readers: Slab<Reader>,
+    pub(in crate::hub) readers: Readers,
     /// Who waits for a publisher, and until when.
     pub(super) waiters: Slab<(Option<Waker>, Ns)>,
     counts: ReaderCounts,
     keyframe_asked: Option<Ns>,
 }
 
-/// A reader, as the writer sees it.
-pub(in crate::hub) struct Reader {
-    /// Set while it waits for frames.
-    pub(in crate::hub) waker: Option<Waker>,
-    /// The next entry of the ring that it has to get; `u64::MAX` before it has begun.
-    next: u64,
-}
-
-impl Reader {
-    pub(in crate::hub) fn new() -> Self {
-        Self { waker: None, next: u64::MAX }
-    }
-}
-
 impl State {
     /// Tells the ring what its readers have still to get.
     pub(super) fn update_needed(&mut self) {
-        let needed = self.readers.iter().map(|(_, reader)| reader.next).min();
-        self.ring.set_needed(needed.unwrap_or(u64::MAX));
+        self.ring.set_needed(self.readers.needed());
     }
 
     pub(super) fn new(settings: &Settings, timeline: Timeline) -> Self {
@@ -81,7 +68,7 @@ impl State {
             stats: Stats::default(),
             started: None,
             has_settled: false,
-            readers: Slab::new(),
+            readers: Readers::default(),
             waiters: Slab::new(),
             counts: ReaderCounts::default(),
             keyframe_asked: None,
@@ -118,9 +105,7 @@ impl State {
         let is_held = settled_only && !self.has_settled && cursor.is_waiting_for_start();
         if !is_held && self.ring.read(cursor, max, out) {
             self.stats.lost += out.lost;
-            if let Some(reader) = self.readers.get_mut(slot) {
-                reader.next = cursor.next_entry().unwrap_or(u64::MAX);
-            }
+            self.readers.set_next(slot, cursor.next_entry());
             return Some(ReadOutcome::Batch);
         }
         match self.phase {
@@ -145,9 +130,7 @@ impl State {
     }
 
     pub(super) fn wake_readers(&mut self, effects: &mut Effects) {
-        effects
-            .wakers
-            .extend(self.readers.iter_mut().filter_map(|(_, reader)| reader.waker.take()));
+        effects.wakers.extend(self.readers.take_wakers());
     }
 
     pub(super) fn wake_waiters(&mut self, effects: &mut Effects) {
