@@ -14,6 +14,7 @@ enum Layer {
     Fixture,
     Host,
     Lib,
+    Loom,
     Micro,
     Plugin,
     PluginApi,
@@ -30,6 +31,7 @@ impl Layer {
             ["plugins", _] => Some(Self::Plugin),
             ["tests"] => Some(Self::Tests),
             ["tests", "bench"] => Some(Self::Bench),
+            ["tests", "loom"] => Some(Self::Loom),
             ["tests", "micro"] => Some(Self::Micro),
             ["tests", "fixtures", _] => Some(Self::Fixture),
             _ => None,
@@ -40,7 +42,7 @@ impl Layer {
     /// imported by its tests: they would then share its mistakes.
     fn may_import(self) -> &'static [Self] {
         match self {
-            Self::Host | Self::Fixture => &[Self::PluginApi],
+            Self::Host | Self::Fixture | Self::Loom => &[Self::PluginApi],
             Self::Plugin => &[Self::PluginApi, Self::Lib],
             Self::Lib => &[Self::Lib],
             Self::PluginApi | Self::Tests => &[],
