@@ -76,6 +76,8 @@ pub(crate) enum Error {
         "--sdk {0}: there is no Cargo.toml of {SDK_PACKAGE} in it; give the folder plugin-api of a checkout"
     )]
     NotTheSdk(PathBuf),
+    #[error("--sdk {0}: its whole path is not UTF-8, which Cargo.toml can't name")]
+    NotUtf8(PathBuf),
     #[error("{0} is there already and is not an empty folder; nothing was written")]
     NotEmpty(PathBuf),
     #[error("{0} is another version than this program's; nothing was written, --force replaces it")]
@@ -162,8 +164,8 @@ fn find_sdk(path: &Path, lang: Lang) -> Result<String, Error> {
     if !is_it {
         return Err(Error::NotTheSdk(path.to_owned()));
     }
-    let path = fs::canonicalize(path).map_err(|error| Error::Io(path.to_owned(), error))?;
-    Ok(path.to_string_lossy().into_owned())
+    let whole = fs::canonicalize(path).map_err(|error| Error::Io(path.to_owned(), error))?;
+    whole.into_os_string().into_string().map_err(|_| Error::NotUtf8(path.to_owned()))
 }
 
 /// Whether there is nothing, or an empty folder.
