@@ -11,7 +11,7 @@ use super::pattern::{Params, Pattern};
 use super::request::Request;
 
 /// Where only the host answers.
-const RESERVED: [&str; 3] = ["/api/v1", "/api/health", "/api/metrics"];
+const RESERVED: [&str; 5] = ["/api/v1", "/api/health", "/api/metrics", "/preview", "/ui"];
 
 /// Answers the requests of a route.
 pub(crate) trait Handler: Send + Sync {
@@ -43,7 +43,7 @@ pub(crate) struct PluginRoute {
 pub(crate) enum Refused {
     #[error("another route has this pattern")]
     Conflict,
-    #[error("below {}, {} and {} only the host answers", RESERVED[0], RESERVED[1], RESERVED[2])]
+    #[error("only the host answers below {}", RESERVED.join(", "))]
     Reserved,
 }
 

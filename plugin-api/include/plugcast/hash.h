@@ -1,1 +1,1 @@
-#define PC_HEADER_HASH "c2573f610f62c51c"
+#define PC_HEADER_HASH "06edbea969a2fe8e"

@@ -32,7 +32,7 @@ typedef struct pc_http_route {
   uint32_t methods;   /* 0: PC_HTTP_GET */
   uint32_t flags;     /* PC_HTTP_WEBSOCKET */
   pc_str pattern;     /* "/flv/{key...}": {name} is one segment, {name...} the rest of the path; neither matches nothing. Below
-                       * /api/v1, /api/health and /api/metrics only the host answers. */
+                       * /api/v1, /api/health, /api/metrics, /preview and /ui only the host answers. */
   pc_str protocol;    /* short word for lists and logs: "http-flv" */
   pc_str play_url;    /* for the start banner and the stream list: "/flv/{key}.flv"; may be empty */
   uint32_t body_max;  /* a longer body of a request is answered with 413; 0: no body is taken. At most PC_HTTP_BODY_MAX */

@@ -288,7 +288,14 @@ async fn patterns_are_taken_once_and_never_from_the_host() {
 
     let refused = |pattern: &str| server.plugins.add(route(pattern, Class::Open, echo)).err();
     assert_eq!(refused("/a/{y}"), Some(Refused::Conflict));
-    for pattern in ["/api/v1/x", "/api/health", "/api/metrics/{x...}"] {
+    for pattern in [
+        "/api/v1/x",
+        "/api/health",
+        "/api/metrics/{x...}",
+        "/preview",
+        "/preview/{key...}",
+        "/ui/page.js",
+    ] {
         assert_eq!(refused(pattern), Some(Refused::Reserved), "{pattern}");
     }
     let _all = server.add(route("/{all...}", Class::Open, echo));
