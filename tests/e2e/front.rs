@@ -158,7 +158,7 @@ fn rows(server: &Server, between: Between, family: IpAddr) -> (Vec<Row>, Front) 
         let peer = match between {
             Between::Nothing if has_front(listener) => String::new(),
             // The header has no port.
-            Between::NginxHttp => SocketAddr::new(client, 0).to_string(),
+            Between::NginxHttp => client.to_string(),
             _ => own.to_string(),
         };
         Row { name: format!("{speaks:?} to {listener}, {between:?}, {family}"), viewer, peer }

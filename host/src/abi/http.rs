@@ -437,7 +437,7 @@ unsafe extern "C" fn attach(
         let head = head(answer_head)?;
         let framing = framing(&request);
         let place = feeds::take_prepared(instance, prepared, framing)?;
-        let (name, protocol) = (request.peer.to_string(), request.protocol.clone());
+        let (name, protocol) = (crate::net::shown(request.peer), request.protocol.clone());
         let stream = place.feed().key().stream.to_string();
         let take_over = move |conn: Arc<crate::net::Conn>, first: Vec<u8>| {
             let attached = instance.services.fanout.attach(&conn, place, &[&first]);

@@ -1,6 +1,6 @@
 //! Who asks, when there are proxies in between.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
 
@@ -31,12 +31,18 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &Trusted) -> Op
 /// The last address of an `X-Forwarded-For` that is no trusted proxy; `None` if there is none, or something else behind it.
 pub fn last_untrusted(forwarded: &str, trusted: &Trusted) -> Option<IpAddr> {
     for hop in forwarded.rsplit(',') {
-        let hop = hop.trim().parse::<IpAddr>().ok()?.to_canonical();
+        let hop = address(hop.trim())?.to_canonical();
         if !trusted(hop) {
             return Some(hop);
         }
     }
     None
+}
+
+/// An address, with or without a port and brackets: proxies differ.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|hop| hop.ip()))
 }
 
 #[cfg(test)]
@@ -67,6 +73,13 @@ mod tests {
             ("10.0.0.1", &[("x-forwarded-for", "127.0.0.1, 192.0.2.1")], Some("192.0.2.1")),
             ("10.0.0.1", &[("x-forwarded-for", "192.0.2.1, 10.0.0.2")], Some("192.0.2.1")),
             ("10.0.0.1", &[("x-forwarded-for", "2001:db8::1")], Some("2001:db8::1")),
+            ("10.0.0.1", &[("x-forwarded-for", "192.0.2.1:4711, 10.0.0.2:80")], Some("192.0.2.1")),
+            ("10.0.0.1", &[("x-forwarded-for", "[2001:db8::1]:4711")], Some("2001:db8::1")),
+            ("10.0.0.1", &[("x-forwarded-for", "[2001:db8::1]")], Some("2001:db8::1")),
+            ("10.0.0.1", &[("x-forwarded-for", "[::ffff:192.0.2.1]:4711")], Some("192.0.2.1")),
+            ("10.0.0.1", &[("x-forwarded-for", "127.0.0.1, 192.0.2.1:")], None),
+            ("10.0.0.1", &[("x-forwarded-for", "127.0.0.1, [2001:db8::1")], None),
+            ("10.0.0.1", &[("x-forwarded-for", "127.0.0.1, 192.0.2.1:99999")], None),
             (
                 "10.0.0.1",
                 &[("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "192.0.2.1")],

@@ -24,6 +24,15 @@ pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
     }
 }
 
+/// As lists and log show it: without a port where a proxy has named the address alone.
+pub(crate) fn shown(peer: SocketAddr) -> String {
+    let peer = unmapped(peer);
+    match peer.port() {
+        0 => peer.ip().to_string(),
+        _ => peer.to_string(),
+    }
+}
+
 /// What to try where IPv6 is off.
 pub(super) fn without_ipv6(address: SocketAddr) -> Option<SocketAddr> {
     let every = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -50,6 +59,19 @@ mod tests {
         for (text, expected) in cases {
             let parsed = parse_listen(text).ok().map(|address| address.to_string());
             assert_eq!(parsed.as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn shows_a_port_that_is_known() {
+        for (address, expected) in [
+            ("192.0.2.1:4711", "192.0.2.1:4711"),
+            ("192.0.2.1:0", "192.0.2.1"),
+            ("[2001:db8::1]:4711", "[2001:db8::1]:4711"),
+            ("[2001:db8::1]:0", "2001:db8::1"),
+            ("[::ffff:192.0.2.1]:0", "192.0.2.1"),
+        ] {
+            assert_eq!(shown(address.parse().unwrap()), expected);
         }
     }
 

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+pub(crate) use self::addr::shown;
 use self::conn::Beginning;
 pub use self::conn::{Borrower, CloseReason, Conn, ConnIo, Lent};
 pub use self::connect::Connecting;

@@ -1,7 +1,6 @@
 //! The viewers of a fan-out thread: how they come, what is done for one, how they leave.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::fanout::cursor::Piece;
 use crate::fanout::viewer::Detached;
 use crate::hub::Reason;
 use crate::hub::feed::ViewerIdentity;
-use crate::net::{CloseReason, Conn};
+use crate::net::{CloseReason, Conn, shown};
 
 /// Half of an epoll mark is the slot, half is from the viewer's number: an event for one who has left must not reach the next
 /// one in its slot.
@@ -176,8 +175,8 @@ fn mark(slot: usize, number: u64) -> u64 {
 }
 
 /// Who watches: behind an HTTP proxy that is not who connected.
-fn peer_of(identity: &ViewerIdentity, conn: &Conn) -> SocketAddr {
-    identity.peer.unwrap_or_else(|| conn.peer())
+fn peer_of(identity: &ViewerIdentity, conn: &Conn) -> String {
+    shown(identity.peer.unwrap_or_else(|| conn.peer()))
 }
 
 fn log_start(viewer: &Attached) {

@@ -14,7 +14,7 @@ use crate::hub::Reason;
 use crate::hub::ended::{EndedSession, Role, millis};
 use crate::hub::info::as_text;
 use crate::hub::key::StreamKey;
-use crate::net::Conn;
+use crate::net::{Conn, shown};
 
 /// Who asked for a feed.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ impl ViewerRecord {
             role: Role::Viewer,
             key: self.key.clone(),
             conn: self.identity.conn,
-            peer: self.identity.peer.map(|peer| peer.to_string()),
+            peer: self.identity.peer.map(shown),
             protocol: self.identity.protocol.to_string(),
             agent: self.identity.agent.to_string(),
             started_ms: 0,
@@ -182,7 +182,7 @@ impl ViewerRecord {
         ViewerInfo {
             conn: self.identity.conn,
             key: self.key.clone(),
-            peer: self.identity.peer.map(|peer| peer.to_string()),
+            peer: self.identity.peer.map(shown),
             protocol: Arc::clone(&self.identity.protocol),
             agent: Arc::clone(&self.identity.agent),
             format: Arc::clone(&self.format),

@@ -1,6 +1,6 @@
 //! The present publisher of a stream, as the stream sees it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,8 +75,7 @@ impl Writer {
     }
 
     pub(super) fn peer(&self) -> Option<String> {
-        let peer = self.request.peer?;
-        Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string())
+        self.request.peer.map(crate::net::shown)
     }
 
     /// How long it may go on unwatched from `since` on.
