@@ -7,13 +7,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_http::ConnectionType;
 use actix_web::Error;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
@@ -24,11 +25,35 @@ use super::io::ConnHandle;
 /// What the dispatcher's own, coarse time-outs get before this one.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Answers under way on one connection.
+/// What is asked and answered on one connection.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
+    asked: AtomicU64,
+    /// Answers under way.
     answers: AtomicUsize,
     answered: AtomicU64,
+    /// A request with a body has come, which is the last one.
+    has_body: AtomicBool,
+    /// It is one whose body is read.
+    reads_body: AtomicBool,
+}
+
+impl Activity {
+    /// Requests whose head was read, since the connection began.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_answering(&self) -> bool {
+        self.answers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether what comes is read or thrown away, and no head: the body of the last request, but for one to which nobody
+    /// listens while the answer is under way.
+    pub(super) fn takes_body(&self) -> bool {
+        let has_body = self.has_body.load(Ordering::Relaxed);
+        has_body && (self.reads_body.load(Ordering::Relaxed) || !self.is_answering())
+    }
 }
 
 /// One answer, from the request to the end of its body.
@@ -36,6 +61,7 @@ struct Answering(Arc<Activity>);
 
 impl Answering {
     fn new(activity: &Arc<Activity>) -> Self {
+        activity.asked.fetch_add(1, Ordering::Relaxed);
         activity.answers.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(activity))
     }
@@ -58,7 +84,16 @@ pub(super) async fn note<B: MessageBody + 'static>(
     handle.into_iter().for_each(|handle| handle.conn().established());
     let activity = handle.map(|handle| Arc::clone(handle.activity()));
     let answering = activity.as_ref().map(Answering::new);
-    let response = next.call(request).await?;
+    let has_body = !matches!(request.parts().1, Payload::None);
+    if let Some(activity) = activity.as_ref().filter(|_| has_body) {
+        activity.has_body.store(true, Ordering::Relaxed);
+        activity.reads_body.store(!request.method().is_safe(), Ordering::Relaxed);
+    }
+    let mut response = next.call(request).await?;
+    if has_body {
+        // Where it ends, and the next head begins, only the dispatcher knows; heads have a bound.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     Ok(response
         .map_body(|_, body| BoxBody::new(Noted { body: body.boxed(), _answering: answering })))
 }
@@ -108,7 +143,7 @@ impl IdleTimer {
 
     /// Ready when the connection has been idle for too long.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.activity.answers.load(Ordering::Relaxed) > 0 {
+        if self.activity.is_answering() {
             return Poll::Pending;
         }
         let answered = self.activity.answered.load(Ordering::Relaxed);

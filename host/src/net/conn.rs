@@ -503,7 +503,7 @@ impl AsyncRead for ConnIo {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = self.0.poll_read(cx, buf.initialize_unfilled());
-        let n = ready!(read).map_err(into_io_error)?;
+        let n = ready!(read).map_err(io::Error::from)?;
         buf.advance(n);
         Poll::Ready(Ok(()))
     }
@@ -515,7 +515,7 @@ impl AsyncWrite for ConnIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_write(cx, &[IoSlice::new(buf)]).map_err(into_io_error)
+        self.0.poll_write(cx, &[IoSlice::new(buf)]).map_err(io::Error::from)
     }
 
     fn poll_write_vectored(
@@ -523,7 +523,7 @@ impl AsyncWrite for ConnIo {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_write(cx, parts).map_err(into_io_error)
+        self.0.poll_write(cx, parts).map_err(io::Error::from)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -531,17 +531,19 @@ impl AsyncWrite for ConnIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_flush(cx).map_err(into_io_error)
+        self.0.poll_flush(cx).map_err(io::Error::from)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_shutdown(cx).map_err(into_io_error)
+        self.0.poll_shutdown(cx).map_err(io::Error::from)
     }
 }
 
-fn into_io_error(error: Error) -> io::Error {
-    match error {
-        Error::Io(error) => error,
-        other => io::Error::new(io::ErrorKind::NotConnected, other),
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io(error) => error,
+            other => Self::new(io::ErrorKind::NotConnected, other),
+        }
     }
 }

@@ -88,6 +88,62 @@ async fn a_body_that_trickles_times_out() {
     }
 }
 
+/// What the library says by itself has no body.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_request_is_told_so_in_words() {
+    let server = Server::start();
+    let settings = Settings { head_timeout: millis(300), ..Settings::default() };
+    let hasty = Server::start_with(settings, ROUTES);
+    let first = "GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (bytes, status) in [
+        ("\x03\x01\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\nHost : x\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\nHost: x\r\n".to_owned(), 408),
+        (format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(1000)), 431),
+    ] {
+        let server = if status == 408 { &hasty } else { &server };
+        let mut socket = server.connect().await;
+        socket.write_all(bytes.as_bytes()).await.unwrap();
+        let answer = Answer::read(&mut socket).await;
+        answer.assert_problem(status);
+        assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+    }
+
+    // The same behind a request that was answered.
+    let mut socket = server.connect().await;
+    socket.write_all(first.as_bytes()).await.unwrap();
+    socket.peek(&mut [0]).await.unwrap();
+    socket.write_all(b"\x03\r\n\r\n").await.unwrap();
+    let text = read_to_end(&mut socket).await;
+    assert_eq!(text.matches("HTTP/1.1 ").count(), 2, "{text}");
+    assert!(text.contains("application/problem+json"), "{text}");
+    server.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_above_its_bound_is_refused_before_it_is_buffered() {
+    let server = Server::start();
+    let first = "GET /api/health HTTP/1.1\r\nHost: x\r\n";
+    for before in [String::new(), format!("{first}\r\n")] {
+        let mut socket = server.connect().await;
+        socket.write_all(before.as_bytes()).await.unwrap();
+        if !before.is_empty() {
+            socket.peek(&mut [0]).await.unwrap();
+        }
+        // Without an end: nothing but the bound ends it.
+        let head = format!("{first}X: {}", "y".repeat(20_000));
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let text = read_to_end(&mut socket).await;
+        let (_, answer) = text.split_once("HTTP/1.1 431 ").unwrap_or_else(|| panic!("{text}"));
+        assert!(answer.contains("16384 bytes"), "{text}");
+    }
+
+    let answer =
+        server.request("GET", "/api/health", &format!("X: {}\r\n", "y".repeat(16_000))).await;
+    assert_eq!(answer.status, 200);
+    server.until_idle().await;
+}
+
 /// The dispatcher has a time-out for the first head only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_second_head_times_out() {
@@ -140,6 +196,34 @@ const LATE: &[Route] = &[Route {
         Ok(HttpResponse::Ok().body(body))
     }),
 }];
+
+/// What is sent meanwhile waits in the kernel, and is read then.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_under_way_has_no_more_than_a_head_read_behind_it() {
+    let server = Server::start_with(Settings::default(), LATE);
+    let mut socket = server.connect().await;
+    let late = "GET /late HTTP/1.1\r\nHost: x\r\n";
+    let nothing = format!("GET /nothing HTTP/1.1\r\nHost: x\r\nX: {}\r\n", "y".repeat(10_000));
+    let behind = format!("{nothing}\r\n").repeat(4) + &nothing + "Connection: close\r\n\r\n";
+
+    socket.write_all(format!("{late}\r\n{behind}").as_bytes()).await.unwrap();
+
+    let text = read_to_end(&mut socket).await;
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 1, "{text}");
+    assert_eq!(text.matches("HTTP/1.1 404 ").count(), 5, "{text}");
+    // What comes behind it as a body, and is read by nobody.
+    let mut socket = server.connect().await;
+    let head = format!("{late}Content-Length: 100000000\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let (mut reader, mut writer) = socket.into_split();
+    let writing =
+        tokio::spawn(async move { while writer.write_all(&[b'x'; 1000]).await.is_ok() {} });
+    let mut bytes = Vec::new();
+    let _ = timeout(PATIENCE, reader.read_to_end(&mut bytes)).await.expect("waited for the end");
+    assert!(String::from_utf8_lossy(&bytes).contains("late"), "{bytes:?}");
+    writing.await.unwrap();
+    server.until_idle().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_takes_its_time_is_not_idle() {
