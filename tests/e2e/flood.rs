@@ -231,6 +231,51 @@ fn is_open(mut socket: &TcpStream) -> bool {
     matches!(socket.read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
+/// A connection of `peer` that asks once.
+fn ask(address: SocketAddr, peer: &str, path: &str) -> TcpStream {
+    let mut socket = handshaking(address, peer);
+    socket.set_nonblocking(false).expect("a socket option");
+    socket.set_read_timeout(Some(ACCEPT_MAX)).expect("a socket option");
+    // The server may have closed it.
+    let _ = write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    socket
+}
+
+fn is_answered(mut socket: &TcpStream) -> bool {
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).is_ok() && &answer == b"HTTP/1.1 200"
+}
+
+#[test]
+fn an_address_that_takes_what_it_can_of_the_http_port_keeps_nobody_out() {
+    const CONNECTIONS: usize = 400;
+    let config = json!({
+        "limits": { "trusted_proxies": ["127.0.0.1"] },
+        "http": { "proxy_protocol": "required", "max_connections": CONNECTIONS },
+        "subscribe": { "wait_timeout": "30s" },
+    });
+    let setup = Setup::new().plugin(&artifacts::plugin_library("flv")).config(&config);
+    let server = setup.start();
+    let port = server.address("http");
+    // Idle after an answer, and waiting for one.
+    for path in ["/api/health", "/flv/live/nobody.flv"] {
+        let greedy = |_: usize| {
+            let socket = ask(port, "203.0.113.9", path);
+            if path == "/api/health" {
+                is_answered(&socket);
+            }
+            socket
+        };
+        let taken: Vec<TcpStream> = (0..CONNECTIONS).map(greedy).collect();
+
+        let newcomer = ask(port, "203.0.113.10", "/api/health");
+
+        assert!(is_answered(&newcomer), "{path}: {} connections", taken.len());
+    }
+    let refused = server.events("listener.refused");
+    assert!(refused.len() <= 2, "a line a minute for each limit: {refused:?}");
+}
+
 #[test]
 fn an_address_has_64_handshakes_and_so_has_an_ipv6_network() {
     const PER_ADDRESS: usize = 64;
@@ -256,14 +301,7 @@ fn an_address_has_64_handshakes_and_so_has_an_ipv6_network() {
             (open() == PER_ADDRESS).then_some(())
         });
 
-        // Answered, so it was let in.
-        let mut neighbour = handshaking(ports[1], other);
-        neighbour.set_nonblocking(false).expect("a socket option");
-        neighbour.set_read_timeout(Some(ACCEPT_MAX)).expect("a socket option");
-        neighbour.write_all(b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n").expect("room");
-        let mut answer = [0; 12];
-        neighbour.read_exact(&mut answer).expect("an answer in time");
-        assert_eq!(&answer, b"HTTP/1.1 200");
+        assert!(is_answered(&ask(ports[1], other, "/api/health")), "the other one is let in");
         assert_eq!(open(), PER_ADDRESS, "the others stay");
     }
     assert_eq!(server.events("listener.refused").len(), 2, "one line for each address");

@@ -115,7 +115,8 @@ pub struct Http {
     pub max_body: ByteSize,
 
     /// Connections at a time that are not yet viewers (`limits.max_viewers` is for those); more wait to be
-    /// accepted. At least 1, and below the limit of open files. Default: 10000.
+    /// accepted. One address (IPv6: one /64) has a quarter of them at most; loopback and `limits.trusted_proxies` are
+    /// exempt. At least 1, and below the limit of open files. Default: 10000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: u32,
 

@@ -16,11 +16,13 @@ use actix_web::Error;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::Settings;
 use super::io::ConnHandle;
+use super::worker::State;
 
 /// What the dispatcher's own, coarse time-outs get before this one.
 const GRACE: Duration = Duration::from_secs(1);
@@ -46,6 +48,11 @@ impl Activity {
 
     pub(super) fn is_answering(&self) -> bool {
         self.answers.load(Ordering::Relaxed) > 0
+    }
+
+    fn begin_body(&self, is_read: bool) {
+        self.has_body.store(true, Ordering::Relaxed);
+        self.reads_body.store(is_read, Ordering::Relaxed);
     }
 
     /// Whether what comes is read or thrown away, and no head: the body of the last request, but for one to which nobody
@@ -79,19 +86,20 @@ pub(super) async fn note<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, Error> {
-    let handle = request.conn_data::<ConnHandle>();
+    let handle = request.conn_data::<ConnHandle>().cloned();
     // Its head is whole, whatever it asks for.
-    handle.into_iter().for_each(|handle| handle.conn().established());
-    let activity = handle.map(|handle| Arc::clone(handle.activity()));
-    let answering = activity.as_ref().map(Answering::new);
+    handle.iter().for_each(|handle| handle.conn().established());
+    let answering = handle.as_ref().map(|handle| Answering::new(handle.activity()));
     let has_body = !matches!(request.parts().1, Payload::None);
-    if let Some(activity) = activity.as_ref().filter(|_| has_body) {
-        activity.has_body.store(true, Ordering::Relaxed);
-        activity.reads_body.store(!request.method().is_safe(), Ordering::Relaxed);
+    if let Some(handle) = handle.as_ref().filter(|_| has_body) {
+        handle.activity().begin_body(!request.method().is_safe());
     }
+    let room = request.app_data::<Data<State>>().map(|state| Arc::clone(&state.room));
     let mut response = next.call(request).await?;
-    if has_body {
-        // Where it ends, and the next head begins, only the dispatcher knows; heads have a bound.
+    let may_stay =
+        room.zip(handle).is_none_or(|(room, handle)| room.may_stay(handle.conn().peer().ip()));
+    // Where a body ends, and the next head begins, only the dispatcher knows; heads have a bound.
+    if has_body || !may_stay {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response

@@ -14,15 +14,16 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
 use super::activity::{Activity, IdleTimer};
+use super::room::Place;
 use super::{Problem, Settings};
-use crate::metrics::HttpMetrics;
 use crate::net::{CloseReason, Conn, ConnIo};
 
-/// What is read of a request's head, and of what comes while an answer is under way.
+/// What is read behind a request's head until the next one is whole, unless it is a body that somebody reads. So a head may be
+/// as long as this; one that began in the same read as the end of the head before, twice as long.
 pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Read at a time of what nobody wants.
 const DISCARD_LEN: usize = 4096;
@@ -39,7 +40,7 @@ pub struct ServerIo {
     head: Reading,
     /// Requests asked when all that was written had gone.
     settled: u64,
-    _counted: Counted,
+    _place: Place,
 }
 
 /// What was read behind the last head.
@@ -109,30 +110,9 @@ impl ConnHandle {
     }
 }
 
-/// Counts the connection while HTTP has it.
-#[derive(Debug)]
-pub(super) struct Counted {
-    metrics: HttpMetrics,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Counted {
-    pub(super) fn new(metrics: HttpMetrics, permit: OwnedSemaphorePermit) -> Self {
-        metrics.connections.inc();
-        metrics.connections_accepted.inc();
-        Self { metrics, _permit: permit }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.metrics.connections.dec();
-    }
-}
-
 impl ServerIo {
     /// On a thread that has a timer.
-    pub(super) fn new(conn: Arc<Conn>, counted: Counted, settings: &Settings) -> Self {
+    pub(super) fn new(conn: Arc<Conn>, place: Place, settings: &Settings) -> Self {
         let handle = ConnHandle { conn: Arc::clone(&conn), shared: Arc::default() };
         let idle = IdleTimer::new(Arc::clone(handle.activity()), settings);
         let write_timeout = settings.write_timeout;
@@ -144,7 +124,7 @@ impl ServerIo {
             idle,
             head: Reading::default(),
             settled: 0,
-            _counted: counted,
+            _place: place,
         }
     }
 

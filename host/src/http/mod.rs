@@ -26,6 +26,7 @@ pub(crate) mod pattern;
 pub mod peer;
 mod problem;
 pub(crate) mod request;
+mod room;
 mod route;
 pub(crate) mod routes;
 mod serve;
@@ -78,7 +79,7 @@ pub struct Settings {
     pub plugins: Routes,
     /// Threads that run the API. It answers operators, not viewers: few suffice.
     pub threads: usize,
-    /// Connections at a time; more wait to be accepted.
+    /// Connections at a time; more wait to be accepted. An address has a quarter of them at most.
     pub connections_max: usize,
     /// From the start of a connection to the end of a request's head. Measured by half seconds.
     pub head_timeout: Duration,

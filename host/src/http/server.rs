@@ -6,10 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::io::Counted;
+use super::room::Room;
 use super::route::{ROUTES, Route};
 use super::worker::{Accepted, QUEUE_MAX, Stage, State, Worker};
 use super::{Error, Settings, Source, guard};
@@ -57,12 +57,10 @@ pub fn start(
     log: log::Handle,
 ) -> Result<HttpServer, Error> {
     let plugins = settings.plugins.clone();
-    let server = start_with(
-        net,
-        parent,
-        State { settings, source, token, metrics, log, refusals: guard::quiet() },
-        ROUTES,
-    )?;
+    let room = Room::new(&settings, metrics.http().clone());
+    let refusals = guard::quiet();
+    let state = State { settings, source, token, metrics, log, room, refusals };
+    let server = start_with(net, parent, state, ROUTES)?;
     plugins.set_addresses(server.addresses().collect());
     Ok(server)
 }
@@ -94,12 +92,10 @@ pub(super) fn start_with(
         threads.push(Thread { handle, ended });
         workers.push(connections);
     }
-    let room = Arc::new(Semaphore::new(state.settings.connections_max));
     let mut tasks = Vec::new();
     for (_, listener) in &listeners {
         let name = listener.local_addr().to_string();
-        let (state, room) = (Arc::clone(&state), Arc::clone(&room));
-        let accept = accept(Arc::clone(listener), state, room, workers.clone());
+        let accept = accept(Arc::clone(listener), Arc::clone(&state.room), workers.clone());
         tasks.push(parent.spawn("listener", &name, accept)?);
     }
     Ok(HttpServer { listeners, tasks, stage, threads })
@@ -170,24 +166,19 @@ impl Drop for HttpServer {
 /// Accepts connections and deals them out, as long as there is room.
 async fn accept(
     listener: Arc<Listener>,
-    state: Arc<State>,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     workers: Vec<mpsc::Sender<Accepted>>,
 ) -> Result<(), TaskError> {
-    let http = state.metrics.http();
     for first in (0..workers.len()).cycle() {
-        if room.available_permits() == 0 {
-            http.limit_reached.inc();
-        }
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return Ok(()) };
+        let Some(permit) = room.wait().await else { return Ok(()) };
         let conn = match listener.accept().await {
             Ok(conn) => conn,
             Err(crate::net::Error::State(_)) => return Ok(()),
             Err(error) => return Err(TaskError::new(E_IO, error.to_string())),
         };
-        let counted = Counted::new(http.clone(), permit);
-        if deal(&workers, first, (conn, counted)).await.is_err() {
+        // Dropping it closes it.
+        let Some(place) = room.take(permit, listener.local_addr(), conn.peer()) else { continue };
+        if deal(&workers, first, (conn, place)).await.is_err() {
             return Err(TaskError::new(TaskError::INTERNAL, "an HTTP thread has ended"));
         }
     }

@@ -17,7 +17,8 @@ use actix_web::web::{Data, to};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::io::{Counted, ServerIo};
+use super::io::ServerIo;
+use super::room::{Place, Room};
 use super::route::{Route, nothing_here, register};
 use super::{Settings, Source, activity};
 use crate::auth::token::Token;
@@ -38,6 +39,7 @@ pub(super) struct State {
     pub(super) token: Token,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: log::Handle,
+    pub(super) room: Arc<Room>,
     /// For lines about those who have no right.
     pub(super) refusals: Quiet,
 }
@@ -52,7 +54,7 @@ pub(super) enum Stage {
     Aborting,
 }
 
-pub(super) type Accepted = (Arc<Conn>, Counted);
+pub(super) type Accepted = (Arc<Conn>, Place);
 
 /// What one worker is given. Sent to its thread whole.
 pub(super) struct Worker {
@@ -84,9 +86,9 @@ impl Worker {
                 _ = stage.wait_for(|stage| *stage == Stage::Aborting) => break,
                 Some(ended) = open.join_next() => report(ended),
                 accepted = self.connections.recv(), if is_accepting => match accepted {
-                    Some((conn, counted)) => {
+                    Some((conn, place)) => {
                         let peer = conn.peer();
-                        let io = ServerIo::new(conn, counted, &self.state.settings);
+                        let io = ServerIo::new(conn, place, &self.state.settings);
                         let service = Rc::clone(&service);
                         open.spawn_local(async move { service.call((io, Some(peer))).await.map_err(drop) });
                     }

@@ -15,6 +15,8 @@ pub struct HttpMetrics {
     pub connections_accepted: Counter,
     /// Reached its limit of connections and let the next one wait.
     pub limit_reached: Counter,
+    /// Closed at once: their address had its share.
+    pub connections_refused: Counter,
     /// Requests without the token, or with a wrong one.
     pub auth_refused: Counter,
     requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
@@ -44,6 +46,11 @@ impl HttpMetrics {
             "http_connections_limit_reached",
             "Times that connections had to wait for others to close",
             own.limit_reached.clone(),
+        );
+        registry.register(
+            "http_connections_refused",
+            "Connections closed at once on the HTTP port: their address had a quarter of all",
+            own.connections_refused.clone(),
         );
         registry.register(
             "http_auth_refused",

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::room::Room;
 use super::route::{Handler, ROUTES, Route};
 use super::server::start_with;
 use super::worker::State;
@@ -134,6 +135,7 @@ impl Server {
         let metrics = Metrics::new(Arc::new(NoFigures), 10);
         let log = silent_log();
         let state = State {
+            room: Room::new(&settings, metrics.http().clone()),
             settings,
             source: Arc::clone(&source) as Arc<dyn Source>,
             token: Token::new(TOKEN),
