@@ -39,9 +39,9 @@ mod tests;
 mod timeline;
 mod waiting;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plugin_api::mem::Account;
 
@@ -62,11 +62,21 @@ use shared::{Shared, Slot};
 use stream::{NotBegun, Writer};
 use waiting::Waiting;
 
+use crate::log::quiet::Quiet;
+use crate::net::bucket;
+
+/// Between two lines of the log about one address that is refused.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
+/// Addresses that have such a line in that time.
+const REFUSED_ADDRESSES_MAX: usize = 64;
+
 /// All streams of the server.
 pub struct Hub {
     shared: Arc<Shared>,
     registry: Registry,
     authorizer: Arc<dyn Authorizer>,
+    /// For lines about those who are refused.
+    refusals: Quiet,
 }
 
 /// Who asks, for the authorizer and the log.
@@ -97,7 +107,13 @@ impl Hub {
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         let shared = Arc::new(Shared::new(settings, account, clock));
-        Arc::new(Self { registry: Registry::new(Arc::clone(&shared)), shared, authorizer })
+        let refusals = Quiet::new(REFUSED_INTERVAL, REFUSED_ADDRESSES_MAX);
+        Arc::new(Self {
+            registry: Registry::new(Arc::clone(&shared)),
+            shared,
+            authorizer,
+            refusals,
+        })
     }
 
     /// Makes the caller the publisher of a stream, ending another one if the settings say so. Never waits.
@@ -261,11 +277,14 @@ impl Hub {
     ) -> Result<(), Refusal> {
         let address: Option<IpAddr> = peer.address.map(|peer| peer.ip().to_canonical());
         self.authorizer.check(action, key, args, address).map_err(|reason| {
-            let peer_address = address.map(|address| address.to_string()).unwrap_or_default();
-            tracing::warn!(
-                event = "auth.refused", %action, %key, peer = peer_address, protocol = peer.protocol,
-                conn = peer.conn, reason, "refused"
-            );
+            let about = address.map_or_else(|| Ipv6Addr::UNSPECIFIED.into(), bucket);
+            if let Some(left_out) = self.refusals.may_log(about, Instant::now()) {
+                let peer_address = address.map(|address| address.to_string()).unwrap_or_default();
+                tracing::warn!(
+                    event = "auth.refused", %action, %key, peer = peer_address, protocol = peer.protocol,
+                    conn = peer.conn, reason, left_out, "refused"
+                );
+            }
             Refusal::new(Status::Denied, reason)
         })
     }

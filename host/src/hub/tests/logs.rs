@@ -83,6 +83,23 @@ fn a_clock_that_jumps_is_logged_once_per_publisher() {
 }
 
 #[test]
+fn an_address_that_is_refused_over_and_over_has_few_lines() {
+    let lines = logged(|| {
+        let bench = Bench::new();
+        for n in 0..100 {
+            bench.try_publish(&format!("live/{n}?key=wrong"), "10.0.0.1:7").unwrap_err();
+        }
+        bench.try_publish("live/a?key=wrong", "10.0.0.2:7").unwrap_err();
+    });
+
+    let of = |peer: &str| lines.iter().filter(|line| line["peer"] == peer).count();
+    assert!((1..=5).contains(&of("10.0.0.1")), "{}", lines.len());
+    assert_eq!(of("10.0.0.2"), 1);
+    let left_out: u64 = lines.iter().filter_map(|line| line["left_out"].as_u64()).sum();
+    assert_eq!(usize::try_from(left_out).unwrap() + lines.len(), 101);
+}
+
+#[test]
 fn a_refusal_is_logged_without_the_key() {
     let lines = logged(|| {
         let bench = Bench::new();
