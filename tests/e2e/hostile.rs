@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use harness::clips::Clip;
 use harness::live;
@@ -124,6 +125,36 @@ fn nonsense_on_ports_with_tls_is_closed_without_a_word_in_the_log() {
 
     let lines = server.log_tail(1000).lines().count();
     assert_eq!(lines, lines_before, "{}", server.log_tail(20));
+}
+
+#[test]
+fn a_player_that_comes_back_in_a_loop_has_few_lines_in_the_log() {
+    const TRIES: usize = 800;
+    const LOGGED_IN_A_MINUTE: usize = 600;
+    let server = Setup::new().plugin(&artifacts::plugin_library("flv")).start();
+    let _feed = feed(&server, "live/x", repeated(Clip::BFrames.media().tags(), 20));
+    let address = server.address("http");
+    let begin = Instant::now();
+
+    for n in 0..TRIES {
+        let mut socket = live::connect(address);
+        socket.write_all(&request("GET /flv/live/x.flv", "")).expect("a few bytes have room");
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer).unwrap_or_else(|error| panic!("viewer {n}: {error}"));
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+
+    let ended = || api_items(&server, "/api/v1/sessions/ended?limit=1000");
+    wait::until("all to be remembered", LIMIT, || (ended() == TRIES).then_some(()));
+    let minutes = usize::try_from(begin.elapsed().as_secs() / 60).expect("not that long");
+    let starts = server.events("viewer.start").len();
+    assert!((1..=LOGGED_IN_A_MINUTE * (1 + minutes)).contains(&starts), "{starts} lines");
+    assert_eq!(server.events("viewer.stop").len(), starts, "who has one has both");
+}
+
+/// How many there are in a list of the API.
+fn api_items(server: &Server, path: &str) -> usize {
+    server.api(path)["items"].as_array().expect("a list").len()
 }
 
 #[test]

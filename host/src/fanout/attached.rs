@@ -29,6 +29,8 @@ pub(super) struct Attached {
     pub(super) prepared: Prepared,
     /// Made when the thread takes the viewer.
     pub(super) record: Option<Arc<ViewerRecord>>,
+    /// It has had its line in the log.
+    pub(super) is_logged: bool,
     pub(super) cursor: Cursor,
     /// The thread's slot of the feed.
     pub(super) group: usize,
@@ -83,6 +85,7 @@ impl Attached {
             lent,
             prepared,
             record: None,
+            is_logged: false,
             cursor,
             group: 0,
             in_sync_from: None,

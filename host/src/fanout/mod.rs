@@ -43,7 +43,15 @@ use self::worker::Worker;
 use crate::crash;
 use crate::hub::Reason;
 use crate::hub::feed::Prepared;
+use crate::log::quiet::Quiet;
 use crate::net::Conn;
+
+/// Viewers of one address that have lines in the log, in each interval: a player that comes back in a loop must not push
+/// everything else out of it.
+const STARTS_LOGGED_MAX: u32 = 600;
+const STARTS_INTERVAL: Duration = Duration::from_secs(60);
+/// Addresses whose viewers have lines in that time.
+const STARTS_ADDRESSES_MAX: usize = 65_536;
 
 /// What an operator decides about viewers.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,11 +121,19 @@ impl Fanout {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let n = settings.threads.unwrap_or_else(cores).max(1);
         let loads = Arc::new(Loads::new(n));
+        let starts =
+            Arc::new(Quiet::several(STARTS_LOGGED_MAX, STARTS_INTERVAL, STARTS_ADDRESSES_MAX));
         let mut threads = Vec::new();
         for index in 0..n {
             let inbox = Inbox::new()?;
-            let worker =
-                Worker::new(index, settings, Arc::clone(&inbox), pool.clone(), Arc::clone(&loads))?;
+            let worker = Worker::new(
+                index,
+                settings,
+                Arc::clone(&inbox),
+                pool.clone(),
+                Arc::clone(&loads),
+                Arc::clone(&starts),
+            )?;
             let name = format!("fanout-{index}");
             let handle = std::thread::Builder::new()
                 .name(name)

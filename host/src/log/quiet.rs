@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 /// Says by address whether it is time for a line.
 #[derive(Debug)]
 pub(crate) struct Quiet {
-    /// Between two lines about one address.
+    /// Lines about one address in an interval.
+    lines_max: u32,
     interval: Duration,
     /// Addresses with a line in that time; what others do is only counted.
     addresses_max: usize,
@@ -19,29 +20,55 @@ pub(crate) struct Quiet {
 
 #[derive(Debug, Default)]
 struct State {
-    logged: HashMap<IpAddr, Instant>,
+    /// Since when, and how many lines.
+    logged: HashMap<IpAddr, (Instant, u32)>,
+    cleaned: Option<Instant>,
     left_out: u64,
 }
 
+/// Old addresses are looked for this often in an interval.
+const CLEANINGS: u32 = 16;
+
 impl Quiet {
+    /// One line in each interval.
     pub(crate) fn new(interval: Duration, addresses_max: usize) -> Self {
-        Self { interval, addresses_max, state: Mutex::default() }
+        Self::several(1, interval, addresses_max)
+    }
+
+    pub(crate) fn several(lines_max: u32, interval: Duration, addresses_max: usize) -> Self {
+        Self { lines_max, interval, addresses_max, state: Mutex::default() }
     }
 
     /// `Some`: log it, and how many lines were left out since the last one, whoever they were about.
     pub(crate) fn may_log(&self, about: IpAddr, now: Instant) -> Option<u64> {
         let mut state = self.state.lock();
+        let State { logged, cleaned, left_out } = &mut *state;
         let is_fresh = |at: Instant| now.saturating_duration_since(at) < self.interval;
-        let is_known = state.logged.get(&about).is_some_and(|at| is_fresh(*at));
-        if !is_known && state.logged.len() >= self.addresses_max {
-            state.logged.retain(|_, at| is_fresh(*at));
-        }
-        if is_known || state.logged.len() >= self.addresses_max {
-            state.left_out += 1;
+        let known = logged.get_mut(&about).filter(|(at, _)| is_fresh(*at));
+        let may_log = match known {
+            Some((_, lines)) => {
+                *lines = lines.saturating_add(1);
+                *lines <= self.lines_max
+            }
+            None => {
+                let is_full = logged.len() >= self.addresses_max;
+                let pause = self.interval / CLEANINGS;
+                if is_full && cleaned.is_none_or(|at| now.saturating_duration_since(at) >= pause) {
+                    *cleaned = Some(now);
+                    logged.retain(|_, (at, _)| is_fresh(*at));
+                }
+                let has_room = logged.len() < self.addresses_max;
+                if has_room {
+                    logged.insert(about, (now, 1));
+                }
+                has_room
+            }
+        };
+        if !may_log {
+            *left_out += 1;
             return None;
         }
-        state.logged.insert(about, now);
-        Some(std::mem::take(&mut state.left_out))
+        Some(std::mem::take(left_out))
     }
 }
 
@@ -61,6 +88,15 @@ mod tests {
         assert_eq!(quiet.may_log(a, now + MINUTE - Duration::from_nanos(1)), None);
         assert_eq!(quiet.may_log(b, now + MINUTE / 2), Some(2));
         assert_eq!(quiet.may_log(a, now + MINUTE), Some(0));
+    }
+
+    #[test]
+    fn an_address_may_have_several_lines() {
+        let quiet = Quiet::several(3, MINUTE, 10);
+        let (now, a) = (Instant::now(), [192, 0, 2, 1].into());
+        let lines = |at: Instant| (0..10).filter(|_| quiet.may_log(a, at).is_some()).count();
+
+        assert_eq!((lines(now), lines(now + MINUTE / 2), lines(now + MINUTE)), (3, 0, 3));
     }
 
     #[test]

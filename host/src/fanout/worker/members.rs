@@ -1,8 +1,9 @@
 //! The viewers of a fan-out thread: how they come, what is done for one, how they leave.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plugin_api::mem::Buf;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -14,7 +15,7 @@ use crate::fanout::cursor::Piece;
 use crate::fanout::viewer::Detached;
 use crate::hub::Reason;
 use crate::hub::feed::ViewerIdentity;
-use crate::net::{CloseReason, Conn, shown};
+use crate::net::{CloseReason, Conn, bucket, shown};
 
 /// Half of an epoll mark is the slot, half is from the viewer's number: an event for one who has left must not reach the next
 /// one in its slot.
@@ -45,7 +46,7 @@ impl Worker {
         viewer.member = self.groups[group].apart.len();
         viewer.record =
             Some(feed.add_viewer(viewer.prepared.identity.clone(), Arc::downgrade(&viewer.conn)));
-        log_start(&viewer);
+        viewer.is_logged = self.log_start(&viewer);
         self.groups[group].apart.push(slot);
         self.by_number.insert(number, slot);
         self.viewers.insert(viewer);
@@ -132,7 +133,7 @@ impl Worker {
 
     /// Gives the socket back or closes it, and tells the session.
     pub(super) fn finish(&mut self, viewer: Attached, leave: Leave) {
-        let Attached { control, conn, lent, prepared, record, .. } = viewer;
+        let Attached { control, conn, lent, prepared, record, is_logged, .. } = viewer;
         let reason = match leave {
             Leave::Back(reason) | Leave::Dead(reason) => reason,
         };
@@ -144,10 +145,10 @@ impl Worker {
             }
             None => Detached { reason, bytes: 0, skipped: 0 },
         };
-        if let Some(record) = record {
+        if let Some(record) = record.filter(|_| is_logged) {
             tracing::info!(
                 event = "viewer.stop", key = %record.key, conn = conn.id(),
-                peer = %peer_of(&record.identity, &conn), format = %record.format, %reason, bytes = detached.bytes,
+                peer = shown(peer_of(&record.identity, &conn)), format = %record.format, %reason, bytes = detached.bytes,
                 skipped = detached.skipped, duration = ?record.duration(), "viewer stopped"
             );
         }
@@ -168,6 +169,22 @@ impl Worker {
         drop(prepared);
         control.finish(detached);
     }
+
+    /// Whether it has a line; then it has one when it stops, too.
+    fn log_start(&self, viewer: &Attached) -> bool {
+        let key = viewer.prepared.feed().key();
+        let identity = &viewer.prepared.identity;
+        let peer = peer_of(identity, &viewer.conn);
+        let Some(left_out) = self.starts.may_log(bucket(peer.ip()), Instant::now()) else {
+            return false;
+        };
+        tracing::info!(
+            event = "viewer.start", key = %key.stream, conn = viewer.conn.id(),
+            peer = shown(peer), protocol = %identity.protocol, format = %key.format,
+            variant = %key.variant, agent = %identity.agent, left_out, "viewer started"
+        );
+        true
+    }
 }
 
 fn mark(slot: usize, number: u64) -> u64 {
@@ -175,16 +192,6 @@ fn mark(slot: usize, number: u64) -> u64 {
 }
 
 /// Who watches: behind an HTTP proxy that is not who connected.
-fn peer_of(identity: &ViewerIdentity, conn: &Conn) -> String {
-    shown(identity.peer.unwrap_or_else(|| conn.peer()))
-}
-
-fn log_start(viewer: &Attached) {
-    let key = viewer.prepared.feed().key();
-    let identity = &viewer.prepared.identity;
-    tracing::info!(
-        event = "viewer.start", key = %key.stream, conn = viewer.conn.id(),
-        peer = %peer_of(identity, &viewer.conn), protocol = %identity.protocol, format = %key.format,
-        variant = %key.variant, agent = %identity.agent, "viewer started"
-    );
+fn peer_of(identity: &ViewerIdentity, conn: &Conn) -> SocketAddr {
+    identity.peer.unwrap_or_else(|| conn.peer())
 }

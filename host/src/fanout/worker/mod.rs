@@ -30,6 +30,7 @@ use super::loads::{Counters, Loads};
 use super::sender::{self, Progress, Sender, Target};
 use super::{Mechanism, Settings};
 use crate::hub::Reason;
+use crate::log::quiet::Quiet;
 use crate::net::PIPE_BYTES_MAX;
 
 /// Events of one wait.
@@ -45,6 +46,8 @@ pub(super) struct Worker {
     inbox: Arc<Inbox>,
     pool: Pool,
     loads: Arc<Loads>,
+    /// For lines about viewers that begin.
+    starts: Arc<Quiet>,
     policy: LagPolicy,
     send_buffer: Option<usize>,
     sender: CountingSender,
@@ -77,6 +80,7 @@ impl Worker {
         inbox: Arc<Inbox>,
         pool: Pool,
         loads: Arc<Loads>,
+        starts: Arc<Quiet>,
     ) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mark = EventData::new_u64(INBOX);
@@ -91,6 +95,7 @@ impl Worker {
             sender: CountingSender { sender: sender::portable(), loads: Arc::clone(&loads), index },
             mechanism: settings.sender,
             loads,
+            starts,
             viewers: Slab::new(),
             by_number: HashMap::new(),
             groups: Slab::new(),
