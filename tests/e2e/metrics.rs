@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use harness::artifacts::plugin_library;
 use harness::clips::Clip;
-use harness::rtmp::Player;
-use harness::rtmp::feed::repeated;
+use harness::live::Live;
+use harness::rtmp::feed::{Feed, repeated};
+use harness::rtmp::{Player, Publisher};
 use harness::server::{Server, Setup};
 use harness::tls::Certificate;
 use harness::{http, metrics, wait};
@@ -102,4 +103,74 @@ fn streams_above_the_bound_are_added_up_and_nothing_counts_down() {
         }
     }
     drop(feeds);
+}
+
+/// Of each protocol.
+const VIEWERS: usize = 20;
+
+/// Wake-ups of a thread that no frame asked for: sockets that say something, and the look for stalled viewers.
+const OTHER_WAKE_UPS: f64 = 20.0;
+
+/// The sum of a family's series.
+fn sum(page: &BTreeMap<String, metrics::Family>, family: &str) -> f64 {
+    page.get(family).map_or(0.0, |family| family.samples.values().sum())
+}
+
+#[test]
+fn a_frame_is_packaged_once_a_format_and_wakes_each_thread_once() {
+    let server = Setup::new().plugin(&plugin_library("flv")).start_alone();
+    let mut first = repeated(Clip::BFrames.media().tags(), 2);
+    let mut second = first.split_off(first.len() / 2);
+    let begin = second.iter().map(|cue| cue.due).min().unwrap_or_default();
+    second.iter_mut().for_each(|cue| cue.due -= begin);
+    let video = |cues: &[harness::rtmp::feed::Cue]| {
+        cues.iter().filter(|cue| cue.tag.is_video_frame()).count()
+    };
+    let (before_pause, in_all) = (video(&first), video(&first) + video(&second));
+
+    let publisher = Publisher::open(server.rtmp(), "live/a");
+    let players: Vec<_> = (0..VIEWERS).map(|_| Player::open(server.rtmp(), "live/a")).collect();
+    let lives: Vec<_> =
+        (0..VIEWERS).map(|_| Live::http(server.address("http"), "/flv/live/a.flv")).collect();
+    let all_have = |frames: usize| {
+        players.iter().for_each(|player| player.wait_for_video(frames, LIMIT));
+        for live in &lives {
+            wait::until("the frames by FLV", LIMIT, || {
+                let tags = live.tags();
+                (tags.iter().filter(|tag| tag.is_video_frame()).count() >= frames).then_some(())
+            });
+        }
+    };
+    let publisher = Feed::start(publisher, first).join();
+    all_have(before_pause);
+    let before = page(&server);
+    let feed = Feed::start(publisher, second);
+    all_have(in_all);
+
+    let grown = |page: &_, family| sum(page, family) - sum(&before, family);
+    let viewers = f64::from(u32::try_from(VIEWERS).expect("a small number"));
+    // Counted when the kernel has taken them, which a viewer may be ahead of.
+    let after = wait::until("as many bytes sent as made for each viewer", LIMIT, || {
+        let page = page(&server);
+        let (made, sent) =
+            (grown(&page, "plugcast_feed_bytes"), grown(&page, "plugcast_stream_sent_bytes"));
+        (made > 0.0 && sent == viewers * made).then_some(page)
+    });
+    let frames = grown(&after, "plugcast_stream_frames");
+    for format in after["plugcast_feed_packager_runs"].samples.keys() {
+        let runs = value(&after, format) - value(&before, format);
+        assert!(runs > 0.0 && runs <= frames, "{format}: {runs} for {frames} frames");
+    }
+    let threads = &after["plugcast_fanout_wake_ups"].samples;
+    let formats = 2.0;
+    for thread in threads.keys() {
+        let wake_ups = value(&after, thread) - value(&before, thread);
+        let due = frames * formats + OTHER_WAKE_UPS;
+        assert!(wake_ups <= due, "{thread}: {wake_ups} for {frames} frames");
+    }
+    let loads = &after["plugcast_fanout_viewers"].samples;
+    let (least, most) =
+        loads.values().fold((f64::MAX, 0.0_f64), |(a, b), n| (a.min(*n), b.max(*n)));
+    assert!(most <= least * 1.2, "{loads:?}");
+    drop(feed);
 }

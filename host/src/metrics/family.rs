@@ -22,6 +22,8 @@ const RESERVED: &[&str] = &[
     "build",
     "connections_",
     "disk_",
+    "fanout_",
+    "feed_",
     "feeds",
     "host_",
     "http_",

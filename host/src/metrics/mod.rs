@@ -4,6 +4,7 @@
 //! of their own as the config allows. Everything but counters of HTTP is collected when the page is read. The text is in
 //! the OpenMetrics form, which Prometheus and its relatives read.
 
+mod delivery;
 mod family;
 mod host;
 mod http;
@@ -26,6 +27,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+pub use self::delivery::{FormatFigures, ThreadFigures};
 pub use self::family::{Error, Kind};
 pub use self::host::HostFigures;
 pub use self::http::HttpMetrics;
@@ -45,6 +47,14 @@ pub trait Source: Send + Sync + 'static {
     fn host(&self) -> HostFigures;
     /// Every live stream.
     fn streams(&self) -> Vec<StreamFigures>;
+    /// Every fan-out thread.
+    fn threads(&self) -> Vec<ThreadFigures> {
+        Vec::new()
+    }
+    /// Every format that has had a feed.
+    fn formats(&self) -> Vec<FormatFigures> {
+        Vec::new()
+    }
     /// Each certificate profile, and when its certificate ends.
     fn certificates(&self) -> Vec<(String, SystemTime)> {
         Vec::new()
@@ -71,6 +81,7 @@ impl Metrics {
         let own = registry.sub_registry_with_prefix("plugcast");
         let http = HttpMetrics::register(own);
         own.register_collector(Box::new(host::Host::new(Arc::clone(&source))));
+        own.register_collector(Box::new(delivery::Delivery(Arc::clone(&source))));
         own.register_collector(Box::new(machine::Machine(Arc::clone(&source))));
         own.register_collector(Box::new(stream::Streams::new(source, max_streams)));
         own.register_collector(Box::new(family::Plugins(Arc::clone(&families))));

@@ -29,6 +29,14 @@ impl Source for Fake {
         self.streams.lock().clone()
     }
 
+    fn threads(&self) -> Vec<ThreadFigures> {
+        vec![ThreadFigures { viewers: 1, wake_ups: 2, sends: 3 }]
+    }
+
+    fn formats(&self) -> Vec<FormatFigures> {
+        vec![FormatFigures { format: "rtmp".into(), packager_runs: 4, bytes: 5 }]
+    }
+
     fn certificates(&self) -> Vec<(String, SystemTime)> {
         vec![("site".to_owned(), SystemTime::UNIX_EPOCH + Duration::from_secs(77))]
     }

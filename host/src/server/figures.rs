@@ -17,7 +17,7 @@ use crate::hub::feed::{FormatInfo, ViewerInfo};
 use crate::hub::info::StreamInfo;
 use crate::hub::key::StreamKey;
 use crate::listeners::Urls;
-use crate::metrics::{self, HostFigures, StreamFigures};
+use crate::metrics::{self, FormatFigures, HostFigures, StreamFigures, ThreadFigures};
 use crate::plugin::manager::{Manager, State};
 use crate::task::Tree;
 
@@ -206,6 +206,20 @@ impl metrics::Source for Figures {
             connections_accepted: services.net.connections(),
             connections_refused: services.net.refused(),
         }
+    }
+
+    fn threads(&self) -> Vec<ThreadFigures> {
+        let threads = self.shown.get().map(|shown| shown.services.fanout.threads());
+        let figures = threads.unwrap_or_default().into_iter().map(|thread| ThreadFigures {
+            viewers: count(thread.viewers),
+            wake_ups: thread.wake_ups,
+            sends: thread.sends,
+        });
+        figures.collect()
+    }
+
+    fn formats(&self) -> Vec<FormatFigures> {
+        self.shown.get().map(|shown| shown.services.feeds.made()).unwrap_or_default()
     }
 
     fn certificates(&self) -> Vec<(String, SystemTime)> {

@@ -17,6 +17,7 @@ use super::viewers::{FeedInfo, ViewerIdentity, ViewerInfo, ViewerRecord};
 use super::watch::{FeedWaker, Watch, Watched};
 use crate::hub::key::StreamKey;
 use crate::hub::{Reason, Refusal, Stream};
+use crate::metrics::FormatFigures;
 use crate::net::Conn;
 
 /// What a feed is found by.
@@ -62,6 +63,24 @@ pub struct Feed {
     packets: AtomicU64,
     bytes: AtomicU64,
     restarts: AtomicU64,
+    made: Arc<Made>,
+}
+
+/// What the packagers of a format have made, over all its feeds.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    runs: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Made {
+    pub(super) fn figures(&self, format: &Arc<str>) -> FormatFigures {
+        FormatFigures {
+            format: Arc::clone(format),
+            packager_runs: self.runs.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +97,7 @@ impl Feed {
         key: FeedKey,
         stream: Option<Arc<Stream>>,
         settings: &Settings,
+        made: Arc<Made>,
     ) -> Self {
         let keep = Keep {
             max_bytes: settings.max_bytes,
@@ -99,6 +119,7 @@ impl Feed {
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            made,
         }
     }
 
@@ -199,6 +220,7 @@ impl Feed {
 
     pub(super) fn count_run(&self) {
         self.packager_runs.fetch_add(1, Ordering::Relaxed);
+        self.made.runs.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_restart(&self) {
@@ -211,6 +233,7 @@ impl Feed {
         let bytes: usize = staged.packets.iter().map(super::packets::Packet::len).sum();
         self.packets.fetch_add(staged.packets.len() as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.made.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let oldest_wanted = self.log.oldest_wanted();
         let can_begin = {
             let mut log = self.log.lock();

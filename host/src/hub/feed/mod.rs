@@ -25,7 +25,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,7 +36,7 @@ use tokio::sync::Semaphore;
 
 use self::driver::{Driver, Source};
 pub use self::framing::Framing;
-use self::live::End;
+use self::live::{End, Made};
 pub use self::live::{Feed, FeedKey};
 pub use self::packager::{
     FeedOut, HEAD_BYTES_MAX, PACKET_BYTES_MAX, Packager, PackagerError, PackagerFactory, PacketRef,
@@ -49,6 +49,7 @@ pub use self::viewers::{FeedInfo, SharedFigures, ViewerIdentity, ViewerInfo, Vie
 pub use self::watch::{FeedWaker, Watch};
 use crate::hub::key::StreamKey;
 use crate::hub::{Hub, Reason, Refusal, Status, Stream};
+use crate::metrics::FormatFigures;
 use crate::net::CloseReason;
 
 /// All feeds of the server, and the packagers that make them. A clone is the same one.
@@ -64,6 +65,8 @@ struct Inner {
     settings: Mutex<Settings>,
     formats: Mutex<HashMap<Arc<str>, Arc<dyn PackagerFactory>>>,
     feeds: Mutex<HashMap<FeedKey, Arc<Feed>>>,
+    /// By format, over all feeds that there were.
+    made: Mutex<BTreeMap<Arc<str>, Arc<Made>>>,
     next_id: AtomicU64,
     questions: Arc<Semaphore>,
 }
@@ -78,6 +81,7 @@ impl Feeds {
             settings: Mutex::new(settings),
             formats: Mutex::default(),
             feeds: Mutex::default(),
+            made: Mutex::default(),
             next_id: AtomicU64::new(1),
             questions: Arc::new(Semaphore::new(playable::QUESTIONS_MAX)),
         };
@@ -145,6 +149,11 @@ impl Feeds {
         feeds.iter().map(|feed| feed.info()).collect()
     }
 
+    /// What packagers have made since the start, by format.
+    pub fn made(&self) -> Vec<FormatFigures> {
+        self.inner.made.lock().iter().map(|(format, made)| made.figures(format)).collect()
+    }
+
     fn all(&self) -> Vec<Arc<Feed>> {
         self.inner.feeds.lock().values().cloned().collect()
     }
@@ -157,7 +166,8 @@ impl Feeds {
 
     fn new_feed(&self, key: FeedKey, stream: Option<Arc<Stream>>) -> Feed {
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
-        Feed::new(id, key, stream, &self.inner.settings.lock())
+        let made = Arc::clone(self.inner.made.lock().entry(Arc::clone(&key.format)).or_default());
+        Feed::new(id, key, stream, &self.inner.settings.lock(), made)
     }
 
     fn spawn_driver(

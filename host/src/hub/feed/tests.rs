@@ -225,7 +225,7 @@ fn a_reader_that_fell_far_behind_can_finish_the_packet_it_has_begun() {
         framing: Framing::None,
     };
     let settings = Settings { max_lag: Duration::ZERO, ..Settings::default() };
-    let feed = Feed::new(1, key, None, &settings);
+    let feed = Feed::new(1, key, None, &settings, Arc::default());
     let mut staging = Staging::new(Pool::new(Account::new(usize::MAX)), Framing::None);
     let mut write = |text: &str, dts| {
         let head = match staging.last_head() {
