@@ -30,17 +30,18 @@ use std::sync::Arc;
 use plugin_api::abi::core::{self as abi, Handle, Host, OK, Status, Str};
 
 use self::call::{Fault, Outcome};
+use crate::hub::Publisher;
 use crate::plugin::instance::Instance;
 use crate::task;
 
 /// What a handle stands for. A clone is a share of it.
 #[derive(Clone)]
 pub(crate) enum Object {
-    Conn(Arc<net::Socket>),
+    Conn(net::Socket),
     Listener(Arc<net::Listening>),
     Packager(Arc<feeds::Registered>),
     Prepared(Arc<feeds::Preparing>),
-    Publisher(Arc<streams::Publishing>),
+    Publisher(Arc<Publisher>),
     Request(Arc<crate::http::request::Request>),
     Route(Arc<http::Registered>),
     Subscription(Arc<streams::Subscription>),
@@ -58,12 +59,12 @@ impl Object {
             Self::Listener(listener) => listener.close(),
             Self::Packager(registered) => registered.close(),
             Self::Prepared(prepared) => prepared.close(),
-            Self::Publisher(publisher) => publisher.close(),
             Self::Request(request) => request.close(),
             Self::Route(route) => route.close(),
             Self::Subscription(subscription) => subscription.close(),
             Self::Task(node) => drop(node.stop()),
-            Self::Timer(_) | Self::Viewer(_) => {}
+            // A publisher ends with its last share: without `finish`, as a lost link.
+            Self::Publisher(_) | Self::Timer(_) | Self::Viewer(_) => {}
         }
     }
 }

@@ -53,10 +53,11 @@ impl Listening {
     }
 }
 
-/// A connection, or one that is being dialled.
+/// A connection, or one that is being dialled. A clone is a share of it.
+#[derive(Clone)]
 pub(crate) enum Socket {
     Conn(Arc<Conn>),
-    Dialling(Mutex<Dialling>),
+    Dialling(Arc<Mutex<Dialling>>),
 }
 
 pub(crate) enum Dialling {
@@ -67,9 +68,9 @@ pub(crate) enum Dialling {
 
 impl Socket {
     /// `PC_E_STATE` while it is being dialled.
-    pub(super) fn conn(&self) -> Result<Arc<Conn>, Fault> {
+    pub(super) fn conn(self) -> Result<Arc<Conn>, Fault> {
         match self {
-            Self::Conn(conn) => Ok(Arc::clone(conn)),
+            Self::Conn(conn) => Ok(conn),
             Self::Dialling(state) => match &*state.lock() {
                 Dialling::Connected(conn) => Ok(Arc::clone(conn)),
                 _ => Err(Fault::state("not connected")),
@@ -240,7 +241,7 @@ unsafe extern "C" fn poll_accept(
         match with_context(waker, |cx| listening.listener.poll_accept(cx)).ok_or_else(no_waker)? {
             Poll::Pending => Ok(PENDING),
             Poll::Ready(Ok(accepted)) => {
-                super::give(instance, Object::Conn(Arc::new(Socket::Conn(accepted))), conn)
+                super::give(instance, Object::Conn(Socket::Conn(accepted)), conn)
             }
             Poll::Ready(Err(error)) => Err(fault(&error)),
         }
@@ -251,8 +252,8 @@ unsafe extern "C" fn tcp_connect(host: *const Host, address: Str, conn: *mut Han
     call(host, |instance| {
         let connecting =
             instance.services.net.connect(borrow::text(address, "address")?, CONNECT_TIMEOUT);
-        let socket = Socket::Dialling(Mutex::new(Dialling::Connecting(connecting)));
-        super::give(instance, Object::Conn(Arc::new(socket)), conn)
+        let socket = Socket::Dialling(Arc::new(Mutex::new(Dialling::Connecting(connecting))));
+        super::give(instance, Object::Conn(socket), conn)
     })
 }
 
@@ -261,7 +262,7 @@ unsafe extern "C" fn poll_connect(host: *const Host, conn: Handle, waker: *mut W
         let Some(Object::Conn(socket)) = instance.handles.get(conn) else {
             return Err(Fault::handle());
         };
-        let Socket::Dialling(state) = &*socket else { return Ok(OK) };
+        let Socket::Dialling(state) = socket else { return Ok(OK) };
         let mut state = state.lock();
         let Dialling::Connecting(connecting) = &*state else { return Ok(OK) };
         match with_context(waker, |cx| connecting.poll(cx)).ok_or_else(no_waker)? {

@@ -43,20 +43,6 @@ const READ_MAX: usize = 1024;
 /// Frames of one push; a plugin that has more calls again.
 const PUSH_MAX: usize = 4096;
 
-/// A publisher behind a handle; `None` once it was closed.
-pub(crate) struct Publishing(Mutex<Option<Arc<Publisher>>>);
-
-impl Publishing {
-    fn get(&self) -> Result<Arc<Publisher>, Fault> {
-        self.0.lock().clone().ok_or_else(Fault::handle)
-    }
-
-    /// Without `finish` this is a lost link.
-    pub(super) fn close(&self) {
-        drop(self.0.lock().take());
-    }
-}
-
 type Subscribing = Pin<Box<dyn Future<Output = Result<Subscriber, Refusal>> + Send>>;
 
 /// A subscription behind a handle.
@@ -117,7 +103,7 @@ pub(super) fn wait(wait: Ns) -> Option<Duration> {
 
 fn publisher(instance: &'static Instance, handle: Handle) -> Result<Arc<Publisher>, Fault> {
     match instance.handles.get(handle) {
-        Some(Object::Publisher(publishing)) => publishing.get(),
+        Some(Object::Publisher(publisher)) => Ok(publisher),
         _ => Err(Fault::handle()),
     }
 }
@@ -145,8 +131,7 @@ unsafe extern "C" fn publish(
         // The hub answers at once; the contract leaves room for auth engines that have to wait.
         let publisher = instance.services.hub.publish(request).map_err(fault)?;
         net::established(instance, options.conn);
-        let publishing = Publishing(Mutex::new(Some(Arc::new(publisher))));
-        super::give(instance, Object::Publisher(Arc::new(publishing)), handle)
+        super::give(instance, Object::Publisher(Arc::new(publisher)), handle)
     })
 }
 

@@ -38,9 +38,15 @@ impl Notices {
 
     /// Takes the next one out.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Notice> {
-        if let Some(notice) = self.0.lock().take() {
+        let mut pending = self.0.lock();
+        if let Some(notice) = pending.take() {
             return Poll::Ready(notice);
         }
+        // The publisher asks at each of its reads, nearly always with the waker that is here.
+        if pending.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return Poll::Pending;
+        }
+        drop(pending);
         let waker = cx.waker().clone();
         let mut pending = self.0.lock();
         if let Some(notice) = pending.take() {
@@ -63,5 +69,42 @@ impl Pending {
             return Some(if self.told { Notice::FirstReader } else { Notice::LastReader });
         }
         std::mem::take(&mut self.wants_keyframe).then_some(Notice::KeyframeWanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_waker_of_the_newest_poll_is_woken_once_a_notice() {
+        let notices = Notices::default();
+        let [first, second] = [Arc::<Count>::default(), Arc::default()];
+        let poll = |count: &Arc<Count>| {
+            notices.poll(&mut Context::from_waker(&Waker::from(Arc::clone(count))))
+        };
+        let put = |notice| notices.put(notice).into_iter().for_each(Waker::wake);
+
+        assert!(poll(&first).is_pending() && poll(&first).is_pending());
+        put(Notice::FirstReader);
+        assert_eq!(poll(&first), Poll::Ready(Notice::FirstReader));
+        assert!(poll(&first).is_pending() && poll(&second).is_pending());
+        put(Notice::KeyframeWanted);
+        put(Notice::LastReader);
+
+        assert_eq!([&first, &second].map(|count| count.0.load(Ordering::Relaxed)), [1, 1]);
     }
 }

@@ -349,26 +349,18 @@ impl Conn {
 
     fn poll_read_socket(
         &self,
-        socket: &TcpStream,
+        socket: &mut TcpStream,
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<Result<usize, Error>> {
-        loop {
-            ready!(socket.poll_read_ready(cx))?;
-            match socket.try_read(buf) {
-                Ok(n) => {
-                    self.count_in(n as u64);
-                    return Poll::Ready(Ok(n));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error.into())),
-            }
-        }
+        let n = ready!(poll_read_some(socket, cx, buf))?;
+        self.count_in(n as u64);
+        Poll::Ready(Ok(n))
     }
 
     fn poll_read_tls(
         &self,
-        socket: &TcpStream,
+        socket: &mut TcpStream,
         tls: &mut Tls,
         writer: &mut Option<Waker>,
         cx: &mut Context<'_>,
@@ -380,7 +372,10 @@ impl Conn {
                 writer.take().into_iter().for_each(Waker::wake);
             }
             let was_handshaking = tls.is_handshaking();
-            let read = tls.read(buf, |buf| socket.try_read(buf));
+            let read = tls.read(buf, |buf| match poll_read_some(socket, cx, buf) {
+                Poll::Ready(read) => read,
+                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            });
             if was_handshaking && !tls.is_handshaking() {
                 writer.take().into_iter().for_each(Waker::wake);
             }
@@ -452,6 +447,18 @@ impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Conn({} {})", self.id, self.peer)
     }
+}
+
+/// One `recv`, when there is something. One that fills less than `buf` has emptied the socket, and tokio takes it so: unlike
+/// after `try_read`, the next call waits for the kernel to tell of more instead of asking it.
+fn poll_read_some(
+    socket: &mut TcpStream,
+    cx: &mut Context<'_>,
+    buf: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut buf = ReadBuf::new(buf);
+    ready!(Pin::new(socket).poll_read(cx, &mut buf))?;
+    Poll::Ready(Ok(buf.filled().len()))
 }
 
 fn poll_flush_tls(

@@ -1,7 +1,7 @@
 //! Over loopback: what a session sees of a listener and of a connection, lent and not.
 
 use std::io::{IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::{
     Borrower, CloseReason, Conn, Error, Limits, ListenOptions, Listener, Net, PIPE_BYTES_MAX,
@@ -147,6 +148,58 @@ async fn closing_a_connection_wakes_its_reader() {
 
     assert!(matches!(reading.await.unwrap(), Err(Error::State(_))));
     assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+}
+
+/// Begins to read, with nothing there.
+async fn begin_read(conn: &Arc<Conn>) -> JoinHandle<Result<Vec<u8>, Error>> {
+    let conn = Arc::clone(conn);
+    let reading = tokio::spawn(async move { read(&conn, 10).await });
+    tokio::task::yield_now().await;
+    assert!(!reading.is_finished());
+    reading
+}
+
+#[tokio::test]
+async fn a_reader_that_emptied_the_socket_hears_of_later_bytes_and_of_the_end() {
+    let (conn, mut client) = pair().await;
+
+    for bytes in [&b"one"[..], b"two", b"three"] {
+        let reading = begin_read(&conn).await;
+        client.write_all(bytes).unwrap();
+        assert_eq!(reading.await.unwrap().unwrap(), bytes);
+    }
+    let reading = begin_read(&conn).await;
+    client.shutdown(Shutdown::Write).unwrap();
+
+    assert_eq!(reading.await.unwrap().unwrap(), b"");
+    assert_eq!(read(&conn, 10).await.unwrap(), b"", "and again");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_one_read_is_read_next_and_so_is_an_end_that_is_there() {
+    let (conn, mut client) = pair().await;
+
+    client.write_all(b"0123456789").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+
+    for expected in [&b"0123"[..], b"4567", b"89", b""] {
+        assert_eq!(read(&conn, 4).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_after_a_read_wakes_the_reader() {
+    let (conn, mut client) = pair().await;
+    client.write_all(b"one").unwrap();
+    assert_eq!(read(&conn, 10).await.unwrap(), b"one");
+    let reading = begin_read(&conn).await;
+
+    // Closed with unread input, a socket resets its connection.
+    write(&conn, b"unread").await.unwrap();
+    client.peek(&mut [0; 1]).unwrap();
+    drop(client);
+
+    assert!(matches!(reading.await.unwrap(), Err(Error::Io(_))));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is counted of a stream, and the rates that follow.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use plugin_api::frame::{Frame, Ns, Shape, TrackKind};
 
@@ -19,7 +19,7 @@ pub(super) struct Stats {
     /// What lapped readers missed.
     pub(super) lost: u64,
     pub(super) sent_to_former_viewers: u64,
-    tracks: HashMap<u32, TrackStats>,
+    tracks: BTreeMap<u32, TrackStats>,
     measured: Ns,
 }
 

@@ -15,7 +15,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use plugin_api::frame::{Frame, NS_PER_MS, Ns};
 
@@ -50,7 +50,7 @@ pub(super) struct Timeline {
     offset: Option<Ns>,
     /// The newest dts of a track that sets the pace, and when it came.
     front: Option<Front>,
-    tracks: HashMap<u32, TrackTime>,
+    tracks: BTreeMap<u32, TrackTime>,
     repaired: u64,
 }
 

@@ -186,7 +186,7 @@ fn no_stamp_overflows() {
     let extremes = [Ns::MIN, Ns::MIN + 1, -STAMP_MAX, -1, 0, 1, STAMP_MAX, Ns::MAX - 1, Ns::MAX];
     let mut seed: usize = 1;
     let mut run = Run::default();
-    let mut last: HashMap<u32, Ns> = HashMap::new();
+    let mut last: BTreeMap<u32, Ns> = BTreeMap::new();
     for round in 0..20_000 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let pick = seed >> 33;

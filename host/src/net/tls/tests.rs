@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io::{IoSlice, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -140,6 +140,35 @@ async fn the_state_travels_with_the_socket() {
     assert_eq!(read(&conn, 10).await, b"pong");
     drop(theirs.await.unwrap());
     assert_eq!(read(&conn, 10).await, b"", "an end without a word is an end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_emptied_the_socket_hears_of_later_bytes_and_of_the_end() {
+    let folder = TempDir::new().unwrap();
+    let (conn, mut client) = pair(&folder).await;
+    // Longer than what rustls reads at a time, so that a read ends in the middle of what is there.
+    let long: Vec<u8> = (0..50_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let expected = long.clone();
+    let (go, gone) = mpsc::channel();
+    let theirs = tokio::task::spawn_blocking(move || {
+        for bytes in [&b"one"[..], &long, b"two"] {
+            client.write_all(bytes).unwrap();
+            gone.recv().unwrap();
+        }
+        client.sock.shutdown(Shutdown::Write).unwrap();
+        client
+    });
+
+    for bytes in [&b"one"[..], &expected, b"two"] {
+        let mut got = Vec::new();
+        while got.len() < bytes.len() {
+            got.extend(read(&conn, bytes.len() - got.len()).await);
+        }
+        assert!(got == bytes);
+        go.send(()).unwrap();
+    }
+    assert_eq!(read(&conn, 10).await, b"");
+    drop(theirs.await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,10 @@
 //!
 //! socket → **link** → session → **link** → socket
 
+use std::cell::Cell;
+use std::io;
+use std::task::Poll;
+
 use plugin_api::Host;
 
 use crate::ingest::Payload;
@@ -15,8 +19,14 @@ use crate::wire::message::{Control, UserControl};
 /// The window that both sides acknowledge, as Flash Media Server's: 2.5 MB.
 pub(super) const WINDOW: u32 = 2_500_000;
 
-/// What one read of a publisher takes at most: some frames, so that they are pushed together.
-const READ_PUBLISHER: usize = 64 * 1024;
+/// What one read takes at most: of a publisher some frames, so that they are pushed together.
+const READ_MAX: usize = 64 * 1024;
+
+thread_local! {
+    /// What the sessions of this thread read into, one after the other: it stays in the processor's cache, and neither a
+    /// silent viewer nor a publisher has a buffer. Empty while one of them uses it.
+    static INPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 pub(super) struct Link {
     reader: ChunkReader<Payload<Host>>,
@@ -46,35 +56,31 @@ impl Link {
         }
     }
 
-    /// A publisher's bytes are read straight into the input. `None`: the connection is quiet, and has no buffer.
-    pub(super) fn room(&mut self) -> Option<&mut [u8]> {
-        (self.input.len() == READ_PUBLISHER).then_some(self.input.as_mut_slice())
+    /// Reads by `read`, which fills the front of what it is given and says how much. What was read before has been looked at:
+    /// the session reads only then.
+    pub(super) fn read(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.input = INPUT.take();
+        self.input.resize(READ_MAX, 0);
+        let polled = read(&mut self.input);
+        let len = if let Poll::Ready(Ok(len)) = polled { len } else { 0 };
+        (self.start, self.end) = (0, len.min(READ_MAX));
+        if len == 0 {
+            self.keep_rest();
+        }
+        polled
     }
 
-    /// So many bytes were read into the room. What was in it before has been looked at: the session reads only then.
-    pub(super) fn filled(&mut self, len: usize) {
-        (self.start, self.end) = (0, len.min(self.input.len()));
-    }
-
-    /// Takes what was read elsewhere.
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        self.input.clear();
-        self.input.extend_from_slice(bytes);
-        (self.start, self.end) = (0, bytes.len());
-    }
-
-    /// From here on much is read.
-    pub(super) fn expect_much(&mut self) {
-        self.input.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
-        self.input.resize(READ_PUBLISHER, 0);
-    }
-
-    /// From here on little is read: gives the memory back.
-    pub(super) fn expect_little(&mut self) {
-        self.input = self.input.get(self.start..self.end).unwrap_or_default().to_vec();
-        (self.start, self.end) = (0, self.input.len());
-        self.output.shrink_to_fit();
+    /// Keeps what has not been looked at, nearly always nothing, and leaves the buffer to the next session.
+    pub(super) fn keep_rest(&mut self) {
+        let rest = self.input.get(self.start..self.end).unwrap_or_default().to_vec();
+        (self.start, self.end) = (0, rest.len());
+        let input = std::mem::replace(&mut self.input, rest);
+        if input.len() == READ_MAX {
+            INPUT.set(input);
+        }
     }
 
     /// Whether there is nothing left to look at.
@@ -129,5 +135,50 @@ impl Link {
     /// Takes what is to be sent.
     pub(super) fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link() -> Link {
+        Link::new(Limits::default(), 0, &[])
+    }
+
+    fn read(link: &mut Link, bytes: &[u8]) -> usize {
+        let read = link.read(|room| {
+            room[..bytes.len()].copy_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        });
+        let Poll::Ready(Ok(len)) = read else { panic!("bytes") };
+        len
+    }
+
+    #[test]
+    fn what_has_not_been_looked_at_outlives_the_next_read_of_another() {
+        let (mut first, mut second) = (link(), link());
+
+        assert_eq!(read(&mut first, b"of the first"), 12);
+        first.start = 3;
+        first.keep_rest();
+        assert_eq!(read(&mut second, b"of the second"), 13);
+
+        assert_eq!(first.input, b"the first");
+        assert!(!first.is_empty());
+        assert_eq!(second.input.get(..13), Some(&b"of the second"[..]));
+    }
+
+    #[test]
+    fn a_buffer_is_held_only_while_there_is_something_to_look_at() {
+        let mut link = link();
+
+        assert!(link.read(|_| Poll::Pending).is_pending());
+        assert_eq!((link.input.capacity(), link.is_empty()), (0, true));
+        assert_eq!(read(&mut link, b"all of it"), 9);
+        link.start = link.end;
+        link.keep_rest();
+
+        assert_eq!((link.input.capacity(), link.is_empty()), (0, true));
     }
 }

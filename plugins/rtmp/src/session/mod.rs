@@ -44,14 +44,14 @@ use play::{Awaiting, Playing};
 use publish::Publishing;
 pub(crate) use quota::PerMinute;
 
-/// What one read of a connection that does not publish takes at most. It lies on the stack: a silent viewer has no buffer.
-const READ_QUIET: usize = 4096;
-
 /// How long a peer may take nothing of our few own bytes before the connection is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a peer has to read our last words and close, before we do.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// What one read takes of what it still sends meanwhile.
+const READ_LINGERING: usize = 4096;
 
 /// A paused player costs a connection; after this long it is closed.
 const PAUSED_MAX: Duration = Duration::from_secs(3600);
@@ -210,18 +210,11 @@ impl Session {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut stream = &*self.stream;
-        if let Some(room) = self.link.room() {
+        self.link.read(|room| {
             let mut room = ReadBuf::new(room);
             ready!(Pin::new(&mut stream).poll_read(cx, &mut room))?;
-            let read = room.filled().len();
-            self.link.filled(read);
-            return Poll::Ready(Ok(read));
-        }
-        let mut room = [0; READ_QUIET];
-        let mut room = ReadBuf::new(&mut room);
-        ready!(Pin::new(&mut stream).poll_read(cx, &mut room))?;
-        self.link.feed(room.filled());
-        Poll::Ready(Ok(room.filled().len()))
+            Poll::Ready(Ok(room.filled().len()))
+        })
     }
 
     /// Handles what was read. Stops at a publish that the host has not answered: what follows belongs to it.
@@ -230,6 +223,7 @@ impl Session {
             let Some(message) = self.link.next(&self.host)? else { break };
             self.on_message(message)?;
         }
+        self.link.keep_rest();
         self.push()
     }
 
@@ -319,7 +313,7 @@ impl Session {
         let host = self.host.clone();
         let drained = host.timeout(LINGER, async {
             stream.shutdown().await?;
-            let mut rest = vec![0; READ_QUIET];
+            let mut rest = vec![0; READ_LINGERING];
             while stream.read(&mut rest).await? > 0 {}
             Ok::<(), io::Error>(())
         });
@@ -329,7 +323,6 @@ impl Session {
     /// Begins to wait for the client to say what it wants, for a limited time.
     fn idle(&mut self) -> Result<(), End> {
         self.role = Role::Idle;
-        self.link.expect_little();
         self.limit(self.config.handshake_timeout.get())
     }
 

@@ -135,7 +135,6 @@ impl Session {
         // Best effort: the list of tasks is for people.
         let _ = self.host.describe(&[("role", "play"), ("stream", &self.key)]);
         self.role = Role::Playing(Playing { viewer, name, next: None });
-        self.link.expect_little();
         Ok(())
     }
 

@@ -54,7 +54,6 @@ impl Session {
     pub(super) fn on_published(&mut self, publisher: Result<Publisher, Error>) -> Result<(), End> {
         self.role = Role::Idle;
         let publisher = publisher.map_err(|error| self.refuse_publish(error))?;
-        self.link.expect_much();
         self.link.event(UserControl::StreamBegin(crate::packager::STREAM_ID));
         self.status(Level::Status, code::PUBLISH_START, "publishing");
         // Best effort: the list of tasks is for people.
