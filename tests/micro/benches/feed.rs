@@ -83,8 +83,7 @@ fn append_and_follow(c: &mut Criterion) {
             runtime.block_on(async {
                 while window.end() == end {
                     tokio::task::yield_now().await;
-                    watch.looked();
-                    feed.follow(&mut window);
+                    feed.look(&watch, &mut window);
                 }
             });
             watch.needs_from(window.end());
