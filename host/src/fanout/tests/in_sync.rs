@@ -113,8 +113,12 @@ async fn figures_are_exact_while_in_sync_and_after() {
         pair.expect("d40;d80;").await;
     }
 
-    let viewers = server.feeds.viewers(&key("live/a"));
-    assert!(viewers.iter().all(|viewer| (viewer.bytes, viewer.lag_ms) == (16, 0)), "{viewers:?}");
+    // Peers may have their bytes before the thread has counted them.
+    until("the figures", || {
+        let viewers = server.feeds.viewers(&key("live/a"));
+        viewers.iter().all(|viewer| (viewer.bytes, viewer.lag_ms) == (16, 0))
+    })
+    .await;
     pairs[0].viewer.detach();
     let detached = pairs[0].detached().await;
     assert_eq!((detached.reason, detached.bytes), (Reason::Asked, 16));
