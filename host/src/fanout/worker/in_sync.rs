@@ -92,6 +92,7 @@ impl Worker {
             else {
                 break;
             };
+            let is_last = targets.len() <= SENDS_PER_LOOK;
             let targets = &targets[..targets.len().min(SENDS_PER_LOOK)];
             let mut parts = [IoSlice::new(&[]); PARTS_MAX];
             let parts = round.gather(&group.window, &mut parts);
@@ -100,7 +101,7 @@ impl Worker {
                 cut_short.push((target.slot, progress));
             });
             next += targets.len();
-            if self.inbox.has_mail() {
+            if !is_last && self.inbox.has_mail() {
                 self.admit_newcomers();
             }
         }
