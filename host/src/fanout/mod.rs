@@ -1,12 +1,12 @@
 //! Sends feeds to viewers: a few threads, one a core, which own the attached sockets and run no plugin code.
 //!
 //! ```text
-//! feed ──wakes──▶ thread: window of packets ─▶ viewer: a number and an offset ─▶ sendmsg
+//! feed ──wakes──▶ thread: window of packets ─▶ viewer: a number in a list ─▶ kernel
 //! session ─inject, detach─▶ inbox ─▶            └─▶ pipe ─▶ session (what the peer says)
 //! ```
 //!
-//! A thread is woken once per batch, takes the new packets once, and sends to each of its viewers what is due, in one
-//! call; no lock, count or allocation per viewer and packet. Start reading at `worker`.
+//! A thread is woken once per batch, takes the new packets once, and sends the same bytes to all viewers that have kept up;
+//! no lock, count or allocation per viewer and packet. Start reading at `worker`, then `worker/in_sync.rs`.
 
 mod attached;
 mod cursor;

@@ -1,4 +1,4 @@
-//! How bytes get from a fan-out thread to the kernel: the seam that another mechanism than `sendmsg` takes.
+//! How bytes get from a fan-out thread to the kernel: one system call for each viewer, or io_uring for many.
 //!
 //! With TLS, what is given is encrypted on the way, into a buffer of the connection that is sent before anything else: that
 //! costs one copy and the cipher for each viewer and byte, beside the state that [`Tls`] holds.

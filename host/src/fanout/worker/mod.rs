@@ -2,7 +2,7 @@
 //!
 //! Wait; what sockets say; what the inbox says (commands, then feeds that have grown); who has more to send; who is
 //! stalled. Sockets are watched edge-triggered, once for both directions, so that a viewer that keeps up costs one
-//! `sendmsg` per batch and nothing else.
+//! send per batch and nothing else.
 
 mod feeds;
 mod in_sync;
